@@ -1,0 +1,3 @@
+from dockless.faces.cli.main import main
+
+main()

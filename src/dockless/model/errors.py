@@ -1,0 +1,108 @@
+"""What can go wrong, as one tree.
+
+Rules:
+* A message names the host, what was asked and what came back; `hint` says what to try next.
+* `exit_code` is what the command line ends with (docs/cli.md).
+* No message ever holds a credential; words of a server are made printable before they enter one.
+"""
+
+from typing import ClassVar
+
+
+class DocklessError(Exception):
+    """The root of the tree.
+
+    `hint` is what a person can do next, `status` the HTTP status that was seen, if one was, and `causes` the
+    places that were tried, each with its own error, where several were.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        causes: "tuple[tuple[str, DocklessError], ...]" = (),
+    ) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.status = status
+        self.causes = causes
+
+
+class InvalidReference(DocklessError):
+    """A name, reference, location, URL or id that the caller gave is not one."""
+
+    exit_code = 2
+
+
+class InvalidDocument(DocklessError):
+    """A server or a file answered with something that is not the document it should be."""
+
+
+class NotFound(DocklessError):
+    """The image, tag, layer or file is not there."""
+
+    exit_code = 3
+
+
+class Unauthorized(DocklessError):
+    """The server wants credentials, or others (HTTP 401)."""
+
+    exit_code = 4
+
+
+class Denied(DocklessError):
+    """The credentials are known and not enough (HTTP 403)."""
+
+    exit_code = 4
+
+
+class VerificationFailed(DocklessError):
+    """Content is not what its size or checksum says."""
+
+    exit_code = 5
+
+
+class SizeMismatch(VerificationFailed):
+    """More or fewer bytes than promised."""
+
+
+class ChecksumMismatch(VerificationFailed):
+    """The bytes do not have the promised checksum."""
+
+
+class RemoteFault(DocklessError):
+    """The server answered, and not with what was asked for."""
+
+    exit_code = 6
+
+
+class RateLimited(RemoteFault):
+    """HTTP 429. `retry_after` is the pause the server asks for, in seconds, if it named one."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint, status=429)
+        self.retry_after = retry_after
+
+
+class NetworkFault(DocklessError):
+    """No answer: refused, cut, timed out, no such host, no TLS."""
+
+    exit_code = 6
+
+
+class LocalFault(DocklessError):
+    """This machine refused: a full disk, a directory that cannot be written."""
+
+
+class Unsupported(DocklessError):
+    """Not something this version, or this place, can do."""
+
+
+class Cancelled(DocklessError):
+    """Stopped because the caller said so."""
+
+    exit_code = 130

@@ -1,0 +1,214 @@
+"""The only module that sends: a small transport over pyreqwest.
+
+Rules:
+* Redirects, cookies, decompression and the proxies of the environment are switched off in the client; those decisions
+  are made elsewhere.
+* Nothing is read ahead while an answer is being opened: a cut there would lose bytes that had arrived.
+* Whatever the client raises becomes a NetworkFault that names the host and what happened.
+* A connection from the pool that the server closed meanwhile costs one silent repeat, on a connection of its own.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.cookie import CookieStore
+from pyreqwest.exceptions import ConnectTimeoutError, DecodeError, DetailedPyreqwestError, RequestTimeoutError
+from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.request import SyncStreamRequest
+from pyreqwest.response import SyncResponseBodyReader
+
+from dockless.model.errors import LocalFault, NetworkFault, RemoteFault
+from dockless.model.printable import printable
+from dockless.net.settings import Settings
+from dockless.net.waiting import check, off_main
+from dockless.wire.http import Headers, Request, origin, without_query
+from dockless.wire.proxy import proxy_for
+
+_END = memoryview(b"")
+
+
+class Response:
+    """An answer whose body is still to be read; a Reader. Use it with `contextlib.closing`."""
+
+    def __init__(self, request: Request, sent: SyncStreamRequest, idle_timeout: float) -> None:
+        answer = sent.__enter__()
+        self.request = request
+        self.status = answer.status
+        self.headers = Headers(answer.headers.items())
+        self._sent: SyncStreamRequest | None = sent
+        self._body: SyncResponseBodyReader = answer.body_reader
+        self._idle_timeout = idle_timeout
+
+    def read_chunk(self) -> memoryview:
+        """Return the next bytes of the body, empty at its end. Raises NetworkFault when it is cut or stalls."""
+        check()
+        try:
+            chunk = off_main(self._body.read_chunk)
+        except DetailedPyreqwestError as error:
+            raise _fault(error, self.request.url, self._idle_timeout) from error
+        return _END if chunk is None else memoryview(chunk)
+
+    def read(self, most: int) -> bytes:
+        """Return the whole body. Raises RemoteFault when it is longer than `most` bytes."""
+        body = bytearray()
+        while chunk := self.read_chunk():
+            body += chunk
+            if len(body) > most:
+                raise RemoteFault(
+                    f"{without_query(self.request.url)}: the answer is longer than {most} bytes", status=self.status
+                )
+        return bytes(body)
+
+    def close(self) -> None:
+        """Let go of the connection; what was not read closes it."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.__exit__(None, None, None)
+
+
+class Transport(Protocol):
+    """What sends a request."""
+
+    def send(self, request: Request) -> Response:
+        """Return the answer, whatever its status. Raises NetworkFault."""
+        ...
+
+    def close(self) -> None:
+        """Drop every connection."""
+        ...
+
+
+class PooledTransport:
+    """A transport with a pool of connections. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pooled = _client(settings, idle=8)
+        self._unpooled: SyncClient | None = None
+
+    def send(self, request: Request) -> Response:
+        """Return the answer, whatever its status. Raises NetworkFault."""
+        check()
+        return off_main(lambda: self._send(request))
+
+    def _send(self, request: Request) -> Response:
+        try:
+            return self._exchange(self._pooled, request)
+        except DetailedPyreqwestError as error:
+            if not _is_unanswered(error):
+                raise _fault(error, request.url, self._settings.idle_timeout) from error
+        # The other connections of the pool may be as dead as this one was.
+        self._unpooled = self._unpooled or _client(self._settings, idle=0)
+        try:
+            return self._exchange(self._unpooled, request)
+        except DetailedPyreqwestError as error:
+            raise _fault(error, request.url, self._settings.idle_timeout) from error
+
+    def _exchange(self, client: SyncClient, request: Request) -> Response:
+        builder = client.get(request.url).streamed_read_buffer_limit(0)
+        builder = builder.header("Accept-Encoding", "identity")
+        for name, value in request.headers:
+            builder = builder.header(name, value, is_sensitive=True)
+        return Response(request, builder.build_streamed(), self._settings.idle_timeout)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        self._pooled.close()
+        if self._unpooled is not None:
+            self._unpooled.close()
+
+
+class Cookies:
+    """The cookies that servers set, each kept for the hosts it belongs to (RFC 6265). Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._store = CookieStore()
+
+    def keep(self, headers: Headers, url: str) -> None:
+        """Take the cookies of an answer from `url`; what is not a cookie, or another host's, is left."""
+        for cookie in headers.all("set-cookie"):
+            try:
+                self._store.insert(cookie, url)
+            except ValueError:
+                continue
+
+    def matching(self, url: str) -> list[str]:
+        """Return the cookies that a request to `url` carries, `name=value` each."""
+        return [cookie.stripped() for cookie in self._store.matches(url)]
+
+
+def _client(settings: Settings, idle: int) -> SyncClient:
+    builder = (
+        SyncClientBuilder()
+        .follow_redirects(False)
+        .referer(False)
+        .gzip(False)
+        .deflate(False)
+        .brotli(False)
+        .zstd(False)
+        .user_agent(settings.user_agent)
+        .connect_timeout(timedelta(seconds=settings.connect_timeout))
+        .read_timeout(timedelta(seconds=settings.idle_timeout))
+        .pool_max_idle_per_host(idle)
+        .danger_accept_invalid_certs(settings.insecure)
+    )
+    proxies = settings.proxies
+    if proxies.http or proxies.https:
+        builder = builder.proxy(ProxyBuilder.custom(_chooser(settings)))
+    else:
+        builder = builder.no_proxy()
+    if settings.ca_file is not None:
+        builder = _trusting(builder, settings.ca_file)
+    return builder.build()
+
+
+def _trusting(builder: SyncClientBuilder, ca_file: str) -> SyncClientBuilder:
+    try:
+        pem = Path(ca_file).read_bytes()
+    except OSError as error:
+        raise LocalFault(f"cannot read the authorities in {ca_file}: {error.strerror}") from error
+    begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+    certificates = [begin + part.partition(end)[0] + end for part in pem.split(begin)[1:]]
+    if not certificates:
+        raise LocalFault(f"no certificate in {ca_file}", hint="--ca-file takes a PEM file.")
+    for certificate in certificates:
+        builder = builder.add_root_certificate_pem(certificate)
+    return builder
+
+
+def _chooser(settings: Settings) -> Callable[[Url], str | None]:
+    def choose(url: Url) -> str | None:
+        return proxy_for(str(url), settings.proxies)
+
+    return choose
+
+
+def _is_unanswered(error: DetailedPyreqwestError) -> bool:
+    """Say whether the connection stood and was closed before any answer: what a stale one from the pool looks like."""
+    sending = any("(SendRequest)" in cause for cause in _causes(error))
+    return sending and not isinstance(error, (RequestTimeoutError, DecodeError))
+
+
+def _causes(error: DetailedPyreqwestError) -> list[str]:
+    details = error.details or {}
+    return [cause["message"] for cause in details.get("causes") or []]
+
+
+def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> NetworkFault:
+    scheme, host, port = origin(url)
+    causes = _causes(error)
+    connecting = any("(Connect)" in cause for cause in causes)
+    if isinstance(error, ConnectTimeoutError) and connecting:
+        reason = "no connection in time"
+    elif isinstance(error, RequestTimeoutError):
+        reason = f"nothing came for {idle_timeout:g} s"
+    else:
+        reason = causes[-1] if causes else str(error)
+    return NetworkFault(
+        f"{host}:{port}: {printable(reason, 300)}",
+        hint=f"Is {scheme}://{host}:{port} up and reachable from here? Proxies and --plain-http count too.",
+    )

@@ -1,0 +1,168 @@
+"""Files that arrive whole or not at all.
+
+Rules:
+* Under its final name a file is always complete: it is written beside it, checked, flushed to the disk and renamed.
+* What an interrupted try left (`.NAME.ID.partial`) is picked up by the next one, this process's or another's: read
+  again through the checksum, then continued.
+* One process writes at a time: the lock lies on the partial file itself. The others wait, and look again.
+* Content that fails its check is removed, and fetched once more from the start before that is an error.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from dockless.model.errors import LocalFault, VerificationFailed
+from dockless.model.events import LayerAdvanced, LayerFinished, LayerStarted, Notice, Observer, Retrying
+from dockless.net.waiting import pause
+from dockless.stores.base import V1Image
+from dockless.wire.stream import CheckedReader, Reader, pump
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_BLOCK = 1 << 20
+_LOCK_POLL = 0.2  # seconds
+
+
+def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> bool:
+    """Let a layer arrive at `path`; `open_layer(offset)` opens it, again at n to resume.
+
+    Returns whether a checksum agreed (False: the server gave none). Raises SizeMismatch, ChecksumMismatch, LocalFault
+    and what the layer raises; then `path` is as it was.
+    """
+    partial = path.with_name(f".{path.name}.{image.id[:16]}.partial")
+    with _local_faults(path), exclusive(partial, observe) as file:
+        try:
+            size = _fill(file, image, open_layer, observe)
+        except VerificationFailed as fault:
+            file.truncate(0)
+            observe(Retrying(str(fault), 0.0))
+            try:
+                size = _fill(file, image, open_layer, observe)
+            except VerificationFailed:
+                _discard(file, partial)
+                raise
+        except OSError:
+            _discard(file, partial)  # a full disk is not helped by what is half there
+            raise
+        _finish(file, partial, path)
+    verified = image.checksum is not None
+    observe(LayerFinished(image.id, size, verified))
+    return verified
+
+
+def _fill(file: BinaryIO, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> int:
+    """Complete the partial file and check it; return its size."""
+    file.seek(0)
+    reader = CheckedReader(
+        f"layer {image.id}",
+        open_layer,
+        image.raw,
+        size=image.size,
+        checksum=image.checksum,
+        replayed=_blocks(file),
+    )
+    try:
+        observe(LayerStarted(image.id, image.size, reader.done))
+        pump(reader, lambda chunk: _write(file, chunk), lambda _: observe(LayerAdvanced(image.id, reader.done)))
+    finally:
+        reader.close()
+    return reader.done
+
+
+def _blocks(file: BinaryIO) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(_BLOCK))
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+        yield buffer[:count]
+
+
+def _write(file: BinaryIO, chunk: memoryview) -> None:
+    while chunk:
+        chunk = chunk[file.write(chunk) :]
+
+
+def _discard(file: BinaryIO, partial: Path) -> None:
+    file.truncate(0)
+    with suppress(OSError):
+        partial.unlink()
+
+
+def _finish(file: BinaryIO, partial: Path, path: Path) -> None:
+    os.fsync(file.fileno())
+    if os.name == "nt":
+        file.close()  # an open file cannot be renamed there
+    partial.replace(path)
+    sync_directory(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a small file in one step. Raises LocalFault. The caller holds whatever lock is needed."""
+    partial = path.with_name(f".{path.name}.new")
+    with _local_faults(path):
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames in `directory` survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def exclusive(path: Path, observe: Observer) -> Iterator[BinaryIO]:
+    """Open `path` for reading and writing, alone among all processes; wait for whoever has it."""
+    told = False
+    while True:
+        with path.open("a+b", buffering=0) as file:
+            if _locked(file) and _is_same(file, path):
+                yield file
+                return
+        if not told:
+            observe(Notice(f"{path.name} is being written by another process: waiting"))
+            told = True
+        pause(_LOCK_POLL)
+
+
+def _locked(file: BinaryIO) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same(file: BinaryIO, path: Path) -> bool:
+    """Say whether the locked file still has its name: whoever had the lock before may have renamed it."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
+
+
+@contextmanager
+def _local_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocalFault(
+            f"cannot write {path}: {error.strerror or error}", hint="Is there room, and may you?"
+        ) from error

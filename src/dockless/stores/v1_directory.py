@@ -1,0 +1,139 @@
+"""Images in a directory, the way `docker save` first laid them out.
+
+    ID/json         the image's JSON, byte for byte as it was served
+    ID/layer.tar    the layer, byte for byte as it was served (tar, gzip, anything)
+    ID/VERSION      the text 1.0
+    repositories    {"namespace/name": {"tag": "ID"}}
+
+Rules:
+* A directory is an image when `json` and `layer.tar` are there; `json` is written last.
+* `repositories` is replaced in one step, under a lock, and names only images that are complete.
+"""
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from dockless.model.errors import InvalidDocument, NotFound
+from dockless.model.events import LayerFinished, Observer, ignore
+from dockless.model.image_id import ImageId, is_image_id
+from dockless.model.v1_documents import V1ImageConfig, decode, image_config
+from dockless.stores.base import V1Image
+from dockless.stores.files import arrive, exclusive, write_whole
+from dockless.wire.stream import PayloadSum, Reader, pump
+
+_Repositories = dict[str, dict[str, ImageId]]
+_LONGEST_CHAIN = 4096
+
+
+class FileReader:
+    """A file as a Reader."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._file: BinaryIO = path.open("rb", buffering=0)
+        self._file.seek(offset)
+        self._buffer = memoryview(bytearray(256 << 10))
+
+    def read_chunk(self) -> memoryview:
+        """Return the next bytes; they are good until the next call."""
+        return self._buffer[: self._file.readinto(self._buffer)]  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class V1Directory:
+    """Images in the directory `root`; V1Repositories and V1Destination."""
+
+    def __init__(self, root: Path, observe: Observer = ignore) -> None:
+        self.root = root
+        self._observe = observe
+        self._checksums: dict[ImageId, str] = {}
+
+    def repositories(self) -> Iterator[str]:
+        """Yield the names, in order."""
+        return iter(sorted(self._names()))
+
+    def tags(self, repository: str) -> dict[str, ImageId]:
+        """Return each tag with its image id. Raises NotFound."""
+        names = self._names()
+        if repository not in names:
+            raise NotFound(f"no repository {repository} in {self.root}")
+        return names[repository]
+
+    def image(self, image_id: ImageId) -> V1Image:
+        """Return an image's JSON, size and checksum; the checksum is computed when it is first asked for."""
+        raw = self._read(image_id)
+        layer = self._layer(image_id)
+        if image_id not in self._checksums:
+            total = PayloadSum(raw)
+            reader = FileReader(layer)
+            try:
+                pump(reader, total.update)
+            finally:
+                reader.close()
+            self._checksums[image_id] = str(total)
+        return V1Image(image_id, raw, layer.stat().st_size, self._checksums[image_id])
+
+    def ancestry(self, image_id: ImageId) -> list[ImageId]:
+        """Return the ids from the image down to its base. Raises NotFound, InvalidDocument for a cycle."""
+        ids: list[ImageId] = []
+        parent: str | None = image_id
+        while parent:
+            if not is_image_id(parent) or parent in ids or len(ids) >= _LONGEST_CHAIN:
+                raise InvalidDocument(f"the parents of image {image_id} in {self.root} are not a chain")
+            ids.append(ImageId(parent))
+            parent = image_config(self._read(ids[-1]), V1ImageConfig, f"JSON of image {parent}").parent
+        return ids
+
+    def layer(self, image: V1Image, offset: int = 0) -> Reader:
+        """Open a layer."""
+        return FileReader(self._layer(image.id), offset)
+
+    def add(self, image: V1Image, open_layer: Callable[[int], Reader]) -> bool | None:
+        """Take the image in, unless it is here already. See `V1Destination.add`."""
+        home = self.root / image.id
+        with suppress(NotFound):
+            self._read(image.id)
+            size = self._layer(image.id).stat().st_size
+            if image.size in {None, size}:
+                self._observe(LayerFinished(image.id, size, None))
+                return None
+        home.mkdir(parents=True, exist_ok=True)
+        verified = arrive(home / "layer.tar", image, open_layer, self._observe)
+        write_whole(home / "VERSION", b"1.0")
+        write_whole(home / "json", image.raw)
+        return verified
+
+    def tag(self, repository: str, tag: str, image_id: ImageId) -> None:
+        """Let a tag name an image that is complete here. Raises NotFound."""
+        self.ancestry(image_id)
+        with exclusive(self.root / ".lock", self._observe):
+            names = self._names()
+            names.setdefault(repository, {})[tag] = image_id
+            write_whole(self.root / "repositories", msgspec.json.format(msgspec.json.encode(names)))
+
+    def _names(self) -> _Repositories:
+        try:
+            raw = (self.root / "repositories").read_bytes()
+        except FileNotFoundError:
+            return {}
+        return decode(raw, _Repositories, str(self.root / "repositories"))
+
+    def _read(self, image_id: ImageId) -> bytes:
+        self._layer(image_id)
+        try:
+            return (self.root / image_id / "json").read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"no image {image_id} in {self.root}") from None
+
+    def _layer(self, image_id: ImageId) -> Path:
+        path = self.root / image_id / "layer.tar"
+        if not is_image_id(image_id) or not path.exists() or not stat.S_ISREG(path.lstat().st_mode):
+            raise NotFound(f"no image {image_id} in {self.root}")
+        return path

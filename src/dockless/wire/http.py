@@ -1,0 +1,89 @@
+"""Requests and answers as values.
+
+Header names are kept as they came and compared in lower case; a name may stand more than once.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import msgspec
+
+from dockless.model.errors import InvalidReference, RemoteFault
+from dockless.model.printable import printable
+
+MOST_REDIRECTS = 10
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Headers:
+    """Headers of an answer, in order."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple((name.lower(), value) for name, value in pairs)
+
+    def all(self, name: str) -> list[str]:
+        """Return every value under `name`."""
+        return [value for key, value in self._pairs if key == name.lower()]
+
+    def first(self, name: str) -> str | None:
+        """Return the first value under `name`."""
+        return next(iter(self.all(name)), None)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is asked; `cookies`: whether those of its host may travel with it. GET so far, which can be repeated."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    cookies: bool = True
+
+
+def parse_url(url: str) -> SplitResult:
+    """Split an absolute http(s) URL. Raises InvalidReference, without the URL's text: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidReference("not a URL", hint="A registry's URL looks like https://HOST[:PORT].") from error
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0 or printable(url) != url or " " in url:
+        raise InvalidReference("not an http or https URL", hint="A registry's URL looks like https://HOST[:PORT].")
+    return parts
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what has to be the same for a credential to travel (RFC 6454, section 4)."""
+    parts = parse_url(url)
+    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def without_query(url: str) -> str:
+    """Return the URL for a message: without query, fragment and user, which may hold secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return printable(f"{parts.scheme}://{host}{parts.path}", 300)
+
+
+def redirected(request: Request, status: int, location: str | None) -> Request:
+    """Return the request that follows a redirect.
+
+    Another scheme, host or port gets no `Authorization` and no cookie; `Range` stays. From https to http is refused.
+    Raises RemoteFault.
+    """
+    here = without_query(request.url)
+    try:
+        target = urljoin(request.url, location or "")
+        there = origin(target)
+    except (ValueError, InvalidReference) as error:
+        raise RemoteFault(f"{here} redirects to something that is not a URL", status=status) from error
+    if not location:
+        raise RemoteFault(f"{here} redirects to nowhere", status=status)
+    if there[0] == "http" and origin(request.url)[0] == "https":
+        raise RemoteFault(f"{here} redirects from https to http, which is refused", status=status)
+    if there == origin(request.url):
+        return Request(target, request.headers, request.cookies)
+    return Request(target, tuple(pair for pair in request.headers if pair[0].lower() not in _SECRETS), cookies=False)

@@ -1,0 +1,1 @@
+"""Docker Registry v1: routes, headers, documents and ranges."""
