@@ -57,6 +57,8 @@ class LayerReader(io.RawIOBase):
 
     def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
         """Read up to `len(buffer)` bytes into `buffer`; return how many, 0 at the end."""
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
         view = memoryview(buffer).cast("B")
         if not self._rest and view:
             self._rest = self._reader.read_chunk()

@@ -29,12 +29,13 @@ def proxy_for(url: str, proxies: Proxies) -> str | None:
     """Return the URL of the proxy that a request to `url` goes through, None for straight there."""
     scheme, host, port = origin(url)
     proxy = proxies.https if scheme == "https" else proxies.http
-    if not proxy or _is_loopback(host) or any(_exempts(rule, host, port) for rule in proxies.no_proxy.split(",")):
+    if not proxy or is_loopback(host) or any(_exempts(rule, host, port) for rule in proxies.no_proxy.split(",")):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a host, without its port, is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

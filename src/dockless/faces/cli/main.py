@@ -1,0 +1,89 @@
+"""The entry: which verb lives where, and how a run ends.
+
+Rules:
+* Results, and only results, go to standard output; everything else to standard error.
+* A verb's module is imported when the verb is called: the cold start is felt.
+* An error is two lines, what failed and what to try; a traceback only with -vv. Exit codes are those of `model.errors`.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from dockless import __version__
+from dockless.model.errors import DocklessError
+from dockless.model.printable import printable
+
+_VERBS = {
+    "blob": "layer",
+    "config": "image",
+    "demo": "demo",
+    "digest": "tag",
+    "history": "image",
+    "inspect": "image",
+    "layers": "image",
+    "ping": "registry",
+    "pull": "layer",
+    "search": "registry",
+    "serve": "server",
+    "tags": "tag",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _VERBS:
+            return None
+        verb: click.Command = getattr(importlib.import_module(f"dockless.faces.cli.{_VERBS[cmd_name]}"), cmd_name)
+        return verb
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dockless")
+def cli() -> None:
+    """Container images in registries, without Docker.
+
+    A place is written v1:[REGISTRY/]REPOSITORY[:TAG] or, by image id, v1:[REGISTRY/]REPOSITORY@ID. The registry is
+    Docker Hub's old index when none is named; loopback hosts are spoken to in plain HTTP.
+
+    \b
+    Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not authorised or denied,
+    5 content failed verification, 6 network or registry unavailable, 130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    code = 1
+    try:
+        result = cli.main(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except DocklessError as error:
+        _say(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
+        code = 141
+    sys.exit(code)
+
+
+def _say(error: DocklessError) -> None:
+    if "-vv" in sys.argv:
+        traceback.print_exception(error)
+    click.echo(f"error: {printable(str(error))}", err=True)
+    if error.hint:
+        click.echo(f"try:   {printable(error.hint)}", err=True)

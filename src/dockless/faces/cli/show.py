@@ -1,0 +1,127 @@
+"""What a run shows: results on standard output, progress and notices on standard error.
+
+Rules:
+* Nothing from a registry reaches a terminal unless it is printable; JSON escapes what is not.
+* On a terminal each layer has a bar; elsewhere there is a plain line now and then, and one for each layer that is done.
+"""
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+import msgspec
+
+from dockless.model.events import Event, LayerAdvanced, LayerFinished, LayerStarted, Notice, Retrying
+from dockless.model.printable import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_NOW_AND_THEN = 5.0  # seconds
+
+
+def line(text: str) -> None:
+    """Print one line of a result."""
+    click.echo(printable(text))
+
+
+def table(rows: list[tuple[str, ...]]) -> None:
+    """Print rows with aligned columns; the last column is as long as it is."""
+    shown = [tuple(printable(cell) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def json(value: object) -> None:
+    """Print a value as JSON; what is not ASCII is escaped, so no terminal is driven by it."""
+    import json as standard  # msgspec leaves non-ASCII as it is
+
+    click.echo(standard.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True))
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes for people."""
+    if count is None:
+        return "unknown size"
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+class Show:
+    """Progress and notices of one run; use it as a context manager around what takes long."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._sizes: dict[str, int | None] = {}
+        self._spoke = time.monotonic()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            self._bars = Progress(*columns, console=Console(stderr=True))
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def observe(self, event: Event) -> None:
+        """Show an event; called from any thread."""
+        if self._quiet:
+            return
+        with self._lock:
+            match event:
+                case Notice(text):
+                    self._say(f"note: {text}")
+                case Retrying(cause, pause):
+                    self._say(f"retrying in {pause:.1f} s: {cause}")
+                case LayerStarted(layer, total, offset):
+                    self._started(layer, total, offset)
+                case LayerAdvanced(layer, done):
+                    self._advanced(layer, done)
+                case LayerFinished(layer, total, verified):
+                    self._finished(layer, total, verified)
+
+    def _started(self, layer: str, total: int | None, offset: int) -> None:
+        self._sizes[layer] = total
+        if offset:
+            self._say(f"{layer[:12]}: resuming at {size(offset)}")
+        if self._bars is not None:
+            self._tasks[layer] = self._bars.add_task(layer[:12], total=total, completed=offset)
+
+    def _advanced(self, layer: str, done: int) -> None:
+        if self._bars is not None:
+            self._bars.update(self._tasks[layer], completed=done)
+        elif time.monotonic() - self._spoke > _NOW_AND_THEN:
+            self._say(f"{layer[:12]}: {size(done)} of {size(self._sizes[layer])}")
+
+    def _finished(self, layer: str, total: int, verified: bool | None) -> None:
+        said = {True: "verified", False: "unverified: the registry gave no checksum", None: "here already"}[verified]
+        if self._bars is not None and layer in self._tasks:
+            self._bars.remove_task(self._tasks.pop(layer))
+        self._say(f"{layer[:12]}: {size(total)}, {said}")
+
+    def _say(self, text: str) -> None:
+        self._spoke = time.monotonic()
+        if self._bars is not None:
+            self._bars.console.print(printable(text), markup=False, highlight=False)
+        else:
+            click.echo(printable(text), err=True)
