@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +22,22 @@ STALL = Reply(stall_after=-1)
 def interrupted(peer: Peer, *arguments: str, cwd: Path) -> tuple[int, float, str]:
     """Run a verb until the peer stalls, interrupt it; return exit code, seconds it took to end, and what it said."""
     command = [sys.executable, "-m", "dockless", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd) as process:
+    with (  # files, not pipes: a process that waits for its reader would not be waiting for the peer
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=said, cwd=cwd) as process,
+    ):
         until = time.monotonic() + 20
         while not any("stall" in fault for fault in peer.faults):
             assert time.monotonic() < until
-            assert process.poll() is None, process.communicate()
+            assert process.poll() is None, said.read()
             time.sleep(0.02)
         time.sleep(0.1)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-        return process.returncode, time.monotonic() - started, (out + err).decode(errors="replace")
+        code = process.wait(40)
+        seconds = time.monotonic() - started
+        said.seek(0)
+        return code, seconds, said.read().decode(errors="replace")
 
 
 def stalled_everywhere(peer: Peer) -> None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from pyreqwest.bytes import Bytes
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import ConnectTimeoutError, DecodeError, DetailedPyreqwestError, RequestTimeoutError
@@ -24,7 +25,7 @@ from pyreqwest.response import SyncResponseBodyReader
 from dockless.model.errors import LocalFault, NetworkFault, RemoteFault
 from dockless.model.printable import printable
 from dockless.net.settings import Settings
-from dockless.net.waiting import check, off_main
+from dockless.net.waiting import check, leave, off_main
 from dockless.wire.http import Headers, Request, origin, without_query
 from dockless.wire.proxy import proxy_for
 
@@ -42,12 +43,13 @@ class Response:
         self._sent: SyncStreamRequest | None = sent
         self._body: SyncResponseBodyReader = answer.body_reader
         self._idle_timeout = idle_timeout
+        self._reading = False
 
     def read_chunk(self) -> memoryview:
         """Return the next bytes of the body, empty at its end. Raises NetworkFault when it is cut or stalls."""
         check()
         try:
-            chunk = off_main(self._body.read_chunk)
+            chunk = off_main(self._next)
         except DetailedPyreqwestError as error:
             raise _fault(error, self.request.url, self._idle_timeout) from error
         return _END if chunk is None else memoryview(chunk)
@@ -66,8 +68,19 @@ class Response:
     def close(self) -> None:
         """Let go of the connection; what was not read closes it."""
         sent, self._sent = self._sent, None
-        if sent is not None:
+        if sent is None:
+            return
+        if self._reading:  # an interrupted read still hangs, and closing would wait for it
+            leave(lambda: sent.__exit__(None, None, None))
+        else:
             sent.__exit__(None, None, None)
+
+    def _next(self) -> Bytes | None:
+        self._reading = True
+        try:
+            return self._body.read_chunk()
+        finally:
+            self._reading = False
 
 
 class Transport(Protocol):

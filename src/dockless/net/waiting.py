@@ -80,6 +80,11 @@ def off_main(call: Callable[[], T]) -> T:
     return _Task(call).result()
 
 
+def leave(call: Callable[[], object]) -> None:
+    """Run `call` on a thread of its own and do not wait for it."""
+    _Task(call)
+
+
 def check() -> None:
     """Raise Cancelled when the task this runs in was stopped."""
     stop = _stop.get()

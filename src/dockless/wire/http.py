@@ -36,11 +36,17 @@ class Headers:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is asked; `cookies`: whether those of its host may travel with it. GET so far, which can be repeated."""
+    """What is asked; `cookies`: whether those of its host may travel with it. GET so far, which can be repeated.
+
+    `__repr__` hides what may be secret: headers and query.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     cookies: bool = True
+
+    def __repr__(self) -> str:
+        return f"Request({without_query(self.url)!r})"
 
 
 def parse_url(url: str) -> SplitResult:

@@ -1,7 +1,6 @@
 """Streams of bytes: the shape they have, and the one loop that moves them.
 
-Bytes travel as chunks that the producer owns: a chunk is good until the next one is asked for. Measured against
-`readinto` with one reused buffer this saves a copy of every byte (docs/decisions/0006).
+Bytes travel as chunks that the producer owns: a chunk is good until the next one is asked for (docs/decisions/0005).
 """
 
 import hashlib
@@ -21,6 +20,21 @@ class Reader(Protocol):
     def close(self) -> None:
         """Let go of whatever is behind it. May be called twice."""
         ...
+
+
+class BytesReader:
+    """Bytes that are here already, as a body."""
+
+    def __init__(self, content: bytes, offset: int = 0) -> None:
+        self._rest = memoryview(content)[offset:]
+
+    def read_chunk(self) -> memoryview:
+        """Return all of them, then nothing."""
+        chunk, self._rest = self._rest, self._rest[:0]
+        return chunk
+
+    def close(self) -> None:
+        """Nothing is behind it."""
 
 
 Sink = Callable[[memoryview], object]
