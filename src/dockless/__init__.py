@@ -3,8 +3,6 @@
 The public names load when they are first asked for (PEP 562): importing dockless costs almost nothing.
 """
 
-__version__ = "0.1.0"
-
 TYPE_CHECKING = False  # as type checkers know it, without the cost of importing typing
 if TYPE_CHECKING:
     from dockless import v1
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     )
     from dockless.model.location import parse_location
     from dockless.model.reference import parse_reference
+    from dockless.model.version import __version__
 
 __all__ = [
     "Cancelled",
@@ -50,7 +49,11 @@ __all__ = [
     "v1",
 ]
 
-_ELSEWHERE = {"parse_location": "dockless.model.location", "parse_reference": "dockless.model.reference"}
+_ELSEWHERE = {
+    "__version__": "dockless.model.version",
+    "parse_location": "dockless.model.location",
+    "parse_reference": "dockless.model.reference",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dockless import __version__
+from dockless.model.version import __version__
 from dockless.wire.proxy import Proxies
 from dockless.wire.retry import RetryPolicy
 

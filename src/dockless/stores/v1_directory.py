@@ -3,6 +3,7 @@
     ID/json         the image's JSON, byte for byte as it was served
     ID/layer.tar    the layer, byte for byte as it was served (tar, gzip, anything)
     ID/VERSION      the text 1.0
+    ID/checksum     the payload checksum that the registry gave and the layer has; not there when it gave none
     repositories    {"namespace/name": {"tag": "ID"}}
 
 Rules:
@@ -24,7 +25,7 @@ from dockless.model.image_id import ImageId, is_image_id
 from dockless.model.v1_documents import V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
 from dockless.stores.files import arrive, exclusive, write_whole
-from dockless.wire.stream import PayloadSum, Reader, pump
+from dockless.wire.stream import Reader
 
 _Repositories = dict[str, dict[str, ImageId]]
 _LONGEST_CHAIN = 4096
@@ -53,7 +54,6 @@ class V1Directory:
     def __init__(self, root: Path, observe: Observer = ignore) -> None:
         self.root = root
         self._observe = observe
-        self._checksums: dict[ImageId, str] = {}
 
     def repositories(self) -> Iterator[str]:
         """Yield the names, in order."""
@@ -67,18 +67,12 @@ class V1Directory:
         return names[repository]
 
     def image(self, image_id: ImageId) -> V1Image:
-        """Return an image's JSON, size and checksum; the checksum is computed when it is first asked for."""
+        """Return an image's JSON, its layer's size, and its checksum if that is known. Raises NotFound."""
         raw = self._read(image_id)
-        layer = self._layer(image_id)
-        if image_id not in self._checksums:
-            total = PayloadSum(raw)
-            reader = FileReader(layer)
-            try:
-                pump(reader, total.update)
-            finally:
-                reader.close()
-            self._checksums[image_id] = str(total)
-        return V1Image(image_id, raw, layer.stat().st_size, self._checksums[image_id])
+        checksum = None
+        with suppress(FileNotFoundError):
+            checksum = (self.root / image_id / "checksum").read_text(encoding="ascii").strip()
+        return V1Image(image_id, raw, self._layer(image_id).stat().st_size, checksum)
 
     def ancestry(self, image_id: ImageId) -> list[ImageId]:
         """Return the ids from the image down to its base. Raises NotFound, InvalidDocument for a cycle."""
@@ -107,6 +101,8 @@ class V1Directory:
         home.mkdir(parents=True, exist_ok=True)
         verified = arrive(home / "layer.tar", image, open_layer, self._observe)
         write_whole(home / "VERSION", b"1.0")
+        if image.checksum is not None:
+            write_whole(home / "checksum", image.checksum.encode())
         write_whole(home / "json", image.raw)
         return verified
 

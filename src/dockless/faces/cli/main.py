@@ -14,9 +14,9 @@ from typing import NoReturn
 
 import click
 
-from dockless import __version__
 from dockless.model.errors import DocklessError
 from dockless.model.printable import printable
+from dockless.model.version import __version__
 
 _VERBS = {
     "blob": "layer",

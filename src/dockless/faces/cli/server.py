@@ -16,7 +16,7 @@ from dockless.model.errors import Unsupported
     "endpoints",
     metavar="HOST:PORT",
     multiple=True,
-    help="What the index names as endpoint, several in turn; `self` is this server. Default: self.",
+    help="What the index names as endpoint; several in turn, a dead one to try fail-over. Default: this server.",
 )
 @click.option("--basic", metavar="NAME:PASSWORD", help="Demand these credentials; for tests, others can see them.")
 @click.option("--tls", nargs=2, metavar="CERT KEY", help="Serve HTTPS with this certificate chain and key (PEM).")

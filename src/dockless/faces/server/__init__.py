@@ -1,0 +1,1 @@
+"""The embedded registry: ASGI routes over anything that holds images."""
