@@ -19,8 +19,7 @@ from dockless.stores.base import V1Image
 from dockless.stores.v1_directory import V1Directory
 from dockless.testing.images import MadeImage, make_image
 from dockless.wire.stream import BytesReader
-from tests.original import OriginalServer, find_v1_server, free_port, token_pair
-from tests.require import absent
+from tests.original import OriginalServer, free_port, token_pair
 
 NAME = "library/demo"
 BASE = {f"file-{number}": hashlib.sha256(b"%d" % number).digest() * 2000 for number in range(5)}
@@ -64,8 +63,6 @@ def push(server: OriginalServer) -> None:
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     tmp = tmp_path_factory.mktemp("servers")
     kind = str(request.param)
-    if kind.startswith("original") and find_v1_server() is None:
-        absent("the original v1 server: V1_SERVER and V1_DIR do not say where it is")
     if kind == "original":
         with OriginalServer(tmp) as server:
             push(server)
@@ -206,8 +203,6 @@ def test_a_connection_that_the_server_closed_meanwhile(servers: Servers) -> None
 def test_a_dead_endpoint_first(tmp_path: Path, kind: str) -> None:
     port = free_port()
     named = f"127.0.0.1:1, 127.0.0.1:{port}"
-    if kind == "original" and find_v1_server() is None:
-        absent("the original v1 server: V1_SERVER and V1_DIR do not say where it is")
     with (
         OriginalServer(tmp_path, port=port, REGISTRY_ENDPOINTS=named)
         if kind == "original"
