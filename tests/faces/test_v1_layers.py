@@ -109,6 +109,13 @@ class TestDownload:
         with Registry(IMAGE) as registry, pytest.raises(LocalFault, match="nowhere"):
             registry.image.download(IMAGE.id, tmp_path / "nowhere" / "layer")
 
+    def test_a_directory_in_the_way_is_a_clear_error(self, tmp_path: Path) -> None:
+        with Registry(IMAGE) as registry:
+            for directory in (tmp_path, Path()):
+                with pytest.raises(LocalFault, match="it is a directory"):
+                    registry.image.download(IMAGE.id, directory)
+            assert left_in(tmp_path) == []
+
     @pytest.mark.skipif(sys.platform == "win32", reason="no RLIMIT_FSIZE there")
     def test_a_full_disk_leaves_nothing(self, tmp_path: Path) -> None:
         with Registry(IMAGE) as registry:

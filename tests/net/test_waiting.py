@@ -12,21 +12,16 @@ from dockless.model.errors import Cancelled, NotFound
 from dockless.net.waiting import check, each, off_main, pause
 
 
-def on_other_thread(call: object) -> object:
-    result: list[object] = []
-    thread = threading.Thread(target=lambda: result.append(call()))  # type: ignore[operator]
-    thread.start()
-    thread.join(20)
-    return result[0]
-
-
 class TestOffMain:
     def test_the_main_thread_does_not_run_it(self) -> None:
         assert off_main(threading.current_thread) is not threading.main_thread()
 
     def test_another_thread_runs_it_itself(self) -> None:
-        ran_on, called_on = on_other_thread(lambda: (off_main(threading.current_thread), threading.current_thread()))  # type: ignore[misc]
-        assert ran_on is called_on
+        ran_on: list[threading.Thread] = []
+        other = threading.Thread(target=lambda: ran_on.append(off_main(threading.current_thread)))
+        other.start()
+        other.join(20)
+        assert ran_on == [other]
 
     def test_its_failure_is_raised(self) -> None:
         def fail() -> None:

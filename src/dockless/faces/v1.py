@@ -10,7 +10,6 @@ from typing import Self, TypeVar, overload
 import msgspec
 
 from dockless.faces import environment
-from dockless.model.errors import LocalFault
 from dockless.model.events import Observer, ignore
 from dockless.model.image_id import ImageId, parse_image_id
 from dockless.model.v1_documents import SearchResult, V1ImageConfig, image_config
@@ -193,10 +192,6 @@ class Image:
         """Download an image by id, and let `tag` name it in the directory if one is given."""
         root = Path(directory)
         wanted = parse_image_id(image_id)
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LocalFault(f"cannot make the directory {root}: {error.strerror}") from error
 
         def take() -> Pulled:
             destination = V1Directory(root, self._observe)

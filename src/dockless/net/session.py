@@ -122,10 +122,8 @@ def read_json(response: Response) -> bytes:
 
 def everywhere(faults: Sequence[tuple[str, DocklessError]]) -> DocklessError:
     """Return one error for the faults of all candidates: the kind they share, or that the registry is unavailable."""
-    only = faults[0][1]
     if len(faults) == 1:
-        only.causes = tuple(faults)
-        return only
+        return faults[0][1]
     kinds = {type(fault) for _, fault in faults}
     shared = kinds.pop() if len(kinds) == 1 else RemoteFault
     kind = shared if shared in {NotFound, Unauthorized, Denied, NetworkFault, InvalidDocument} else RemoteFault

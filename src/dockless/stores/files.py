@@ -29,14 +29,27 @@ _BLOCK = 1 << 20
 _LOCK_POLL = 0.2  # seconds
 
 
+@contextmanager
+def local_faults(path: Path) -> Iterator[None]:
+    """Turn what the system says of `path` into a LocalFault."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalFault(
+            f"cannot write {path}: {error.strerror or error}", hint="Is there room, and may you?"
+        ) from error
+
+
 def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> bool:
     """Let a layer arrive at `path`; `open_layer(offset)` opens it, again at n to resume.
 
     Returns whether a checksum agreed (False: the server gave none). Raises SizeMismatch, ChecksumMismatch, LocalFault
     and what the layer raises; then `path` is as it was.
     """
+    if path.is_dir():
+        raise LocalFault(f"cannot write {path}: it is a directory", hint="Name a file in it.")
     partial = path.with_name(f".{path.name}.{image.id[:16]}.partial")
-    with _local_faults(path), exclusive(partial, observe) as file:
+    with local_faults(path), exclusive(partial, observe) as file:
         try:
             size = _fill(file, image, open_layer, observe)
         except VerificationFailed as fault:
@@ -103,7 +116,7 @@ def _finish(file: BinaryIO, partial: Path, path: Path) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a small file in one step. Raises LocalFault. The caller holds whatever lock is needed."""
     partial = path.with_name(f".{path.name}.new")
-    with _local_faults(path):
+    with local_faults(path):
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
@@ -139,6 +152,7 @@ def exclusive(path: Path, observe: Observer) -> Iterator[BinaryIO]:
 
 
 def _locked(file: BinaryIO) -> bool:
+    file.seek(0)  # on Windows a lock begins where the file stands
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -156,13 +170,3 @@ def _is_same(file: BinaryIO, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
-
-
-@contextmanager
-def _local_faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise LocalFault(
-            f"cannot write {path}: {error.strerror or error}", hint="Is there room, and may you?"
-        ) from error

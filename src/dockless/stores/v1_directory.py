@@ -24,7 +24,7 @@ from dockless.model.events import LayerFinished, Observer, ignore
 from dockless.model.image_id import ImageId, is_image_id
 from dockless.model.v1_documents import V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
-from dockless.stores.files import arrive, exclusive, write_whole
+from dockless.stores.files import arrive, exclusive, local_faults, write_whole
 from dockless.wire.stream import Reader
 
 _Repositories = dict[str, dict[str, ImageId]]
@@ -98,7 +98,8 @@ class V1Directory:
             if image.size in {None, size}:
                 self._observe(LayerFinished(image.id, size, None))
                 return None
-        home.mkdir(parents=True, exist_ok=True)
+        with local_faults(home):
+            home.mkdir(parents=True, exist_ok=True)
         verified = arrive(home / "layer.tar", image, open_layer, self._observe)
         write_whole(home / "VERSION", b"1.0")
         if image.checksum is not None:
@@ -109,7 +110,7 @@ class V1Directory:
     def tag(self, repository: str, tag: str, image_id: ImageId) -> None:
         """Let a tag name an image that is complete here. Raises NotFound."""
         self.ancestry(image_id)
-        with exclusive(self.root / ".lock", self._observe):
+        with local_faults(self.root), exclusive(self.root / ".lock", self._observe):
             names = self._names()
             names.setdefault(repository, {})[tag] = image_id
             write_whole(self.root / "repositories", msgspec.json.format(msgspec.json.encode(names)))

@@ -58,4 +58,6 @@ def _registry(directory: Path) -> V1Directory:
 
 def _show(*arguments: str) -> None:
     click.secho(f"\n$ dockless {' '.join(arguments)}", bold=True)
-    cli.main(list(arguments), standalone_mode=False)
+    code = cli.main(list(arguments), standalone_mode=False)
+    if code:
+        raise click.exceptions.Exit(code)

@@ -8,19 +8,22 @@ import click
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects
 from dockless.model.printable import printable
-from dockless.model.v1_documents import V1Config
+from dockless.model.v1_documents import V1Config, decode
 from dockless.ops.inspect_v1 import ImageSummary
 
 
 @click.command()
 @click.argument("location")
+@as_json
 @connects
-def config(location: str, **options: Any) -> None:
-    """Print the image's JSON, byte for byte as it was pushed."""
+def config(location: str, json: bool, **options: Any) -> None:
+    """Print the image's JSON, byte for byte as it was pushed; with --json laid out and escaped."""
     to = Connection(location, options)
     with to.image() as image:
         raw = image.metadata_bytes(to.image_id(image))
-    if sys.stdout.isatty():
+    if json:
+        show.json(decode(raw, dict[str, object], f"JSON of {location}"))
+    elif sys.stdout.isatty():
         click.echo(printable(raw.decode(), limit=len(raw)))
     else:
         sys.stdout.buffer.write(raw)

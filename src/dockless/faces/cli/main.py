@@ -34,13 +34,21 @@ _VERBS = {
 }
 
 
+VERBOSE = "dockless.verbose"  # where a run's context keeps how much it should say
+
+
 class _Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except DocklessError as error:
+            _say(error, with_traceback=ctx.meta.get(VERBOSE, 0) > 1)
+            raise click.exceptions.Exit(error.exit_code) from None
         except BrokenPipeError:  # here, before click makes a 1 of it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
             raise click.exceptions.Exit(141) from None
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(_VERBS)
@@ -70,12 +78,8 @@ def main() -> NoReturn:
     """Run the command line and end the process."""
     code = 1
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name="dockless", standalone_mode=False)
         code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
-    except DocklessError as error:
-        _say(error)
-        code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -85,8 +89,8 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _say(error: DocklessError) -> None:
-    if "-vv" in sys.argv:
+def _say(error: DocklessError, *, with_traceback: bool) -> None:
+    if with_traceback:
         traceback.print_exception(error)
     click.echo(f"error: {printable(str(error))}", err=True)
     if error.hint:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from dockless.faces import environment
+from dockless.faces.cli.main import VERBOSE
 from dockless.faces.cli.show import Show
 from dockless.faces.v1 import Image, get_image
 from dockless.model.errors import InvalidReference, Unsupported
@@ -44,7 +45,14 @@ _OPTIONS = (
         "--retries", type=click.IntRange(min=0), default=3, show_default=True, help="Tries after the first one."
     ),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
-    click.option("-v", "--verbose", count=True, help="Say more; -vv: a traceback with an error."),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=lambda context, _, count: context.meta.update({VERBOSE: count}),
+        help="With -vv an error comes with its traceback.",
+    ),
 )
 
 

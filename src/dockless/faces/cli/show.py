@@ -104,7 +104,11 @@ class Show:
         self._sizes[layer] = total
         if offset:
             self._say(f"{layer[:12]}: resuming at {size(offset)}")
-        if self._bars is not None:
+        if self._bars is None:
+            return
+        if layer in self._tasks:  # a fresh start
+            self._bars.update(self._tasks[layer], completed=offset)
+        else:
             self._tasks[layer] = self._bars.add_task(layer[:12], total=total, completed=offset)
 
     def _advanced(self, layer: str, done: int) -> None:
