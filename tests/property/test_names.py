@@ -9,6 +9,7 @@ from dockless.model.digest import Digest
 from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId
 from dockless.model.location import ArchiveLocation, RegistryLocation, V1Location, parse_location
+from dockless.model.printable import is_printable
 from dockless.model.reference import Reference, is_registry, parse_reference
 
 thoroughly = settings(deadline=None, max_examples=150)
@@ -22,8 +23,10 @@ hexadecimal = st.sampled_from("0123456789abcdef")
 names = st.lists(matching(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,6}[A-Za-z0-9])?"), min_size=2, max_size=4).map(".".join)
 addresses = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map("[{}]".format)
 ports = st.integers(1, 65535).map(":{}".format) | st.just("")
-registries = st.builds("{}{}".format, names | addresses | st.just("localhost"), ports).filter(
-    lambda registry: not registry.endswith("docker.io")
+registries = (
+    st.builds("{}{}".format, names | addresses | st.just("localhost"), ports)
+    .filter(lambda registry: not registry.endswith("docker.io"))
+    .filter(is_registry)  # a name that ends in a number must be an address
 )
 components = matching(r"[a-z0-9]{1,4}((\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}")
 repositories = st.lists(components, min_size=1, max_size=4).map("/".join)
@@ -52,8 +55,8 @@ paths = st.builds(
     st.sampled_from(["", "/", "./", "C:/", "d:\\"]),
     st.lists(segments, min_size=1, max_size=4),
     st.sampled_from(["/", "\\", ":x/"]),
-)
-plain_paths = st.lists(segments, min_size=1, max_size=4).map("/".join)
+).filter(is_printable)
+plain_paths = st.lists(segments, min_size=1, max_size=4).map("/".join).filter(is_printable)
 archive_locations = st.builds(
     ArchiveLocation, st.sampled_from(["oci", "oci-archive"]), paths, st.none() | tags
 ) | st.builds(ArchiveLocation, st.just("docker-archive"), plain_paths, st.none() | references.map(str))

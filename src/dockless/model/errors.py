@@ -75,17 +75,28 @@ class ChecksumMismatch(VerificationFailed):
 
 
 class RemoteFault(DocklessError):
-    """The server answered, and not with what was asked for."""
+    """The server answered, and not with what was asked for.
+
+    `retry_after` is the pause the server asks for, in seconds, if it named one.
+    """
 
     exit_code = 6
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        causes: tuple[tuple[str, DocklessError], ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, status=status, causes=causes)
+        self.retry_after = retry_after
+
 
 class RateLimited(RemoteFault):
-    """HTTP 429. `retry_after` is the pause the server asks for, in seconds, if it named one."""
-
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, hint=hint, status=429)
-        self.retry_after = retry_after
+    """HTTP 429."""
 
 
 class NetworkFault(DocklessError):

@@ -3,11 +3,13 @@
     [docker://][REGISTRY/]REPOSITORY[:TAG][@DIGEST]     a v2/OCI registry
     v1:[REGISTRY/]REPOSITORY[:TAG]                      a Docker Registry v1, by tag
     v1:[REGISTRY/]REPOSITORY@IMAGE_ID                   the same, by image id
-    v1:REGISTRY                                         the registry itself
+    v1:REGISTRY  v1:REGISTRY/                           the registry itself
     oci:DIRECTORY[:TAG]  oci-archive:FILE[:TAG]         an OCI image layout, directory or tar
     docker-archive:FILE[:REFERENCE]                     what `docker save` writes
 
 Rules:
+* Without a slash, `v1:WORD` is a registry when its host holds a dot or is `localhost` or an address, and otherwise an
+  image of Docker Hub, as is `v1:WORD:TAG`. With a slash at the end it is a registry. Docker Hub's v1 index is V1_HUB.
 * v1 names are freer than v2's: letters of both cases and components that end in a separator were allowed. Here a
   component is letters, digits, dot, dash and underscore, and not `.` or `..`: nothing that changes a path or a URL.
 * The path of a layout ends at the last colon after which no slash or backslash follows; that of a docker-archive at the
@@ -21,14 +23,23 @@ import msgspec
 
 from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId, is_image_id
-from dockless.model.printable import printable
-from dockless.model.reference import Reference, is_registry, is_tag, parse_reference, split_registry, split_tag
+from dockless.model.printable import is_printable, printable
+from dockless.model.reference import (
+    Reference,
+    is_docker_hub,
+    is_registry,
+    is_tag,
+    parse_reference,
+    split_registry,
+    split_tag,
+)
 
 ArchiveKind = Literal["oci", "oci-archive", "docker-archive"]
 
 V1_HUB = "index.docker.io"
 
 _ARCHIVES: dict[str, ArchiveKind] = {"oci": "oci", "oci-archive": "oci-archive", "docker-archive": "docker-archive"}
+_SCHEMES = frozenset({"v1", *_ARCHIVES})
 
 _V1_COMPONENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}"
 _V1_REPOSITORY = re.compile(rf"{_V1_COMPONENT}(?:/{_V1_COMPONENT}){{0,7}}")
@@ -41,7 +52,8 @@ class RegistryLocation(msgspec.Struct, frozen=True):
     reference: Reference
 
     def __str__(self) -> str:
-        return str(self.reference)
+        text = str(self.reference)
+        return f"docker://{text}" if text.partition(":")[0] in _SCHEMES else text
 
 
 class V1Location(msgspec.Struct, frozen=True):
@@ -53,10 +65,9 @@ class V1Location(msgspec.Struct, frozen=True):
     image_id: ImageId | None = None
 
     def __str__(self) -> str:
-        name = f"/{self.repository}" if self.repository else ""
         tag = f":{self.tag}" if self.tag else ""
         image_id = f"@{self.image_id}" if self.image_id else ""
-        return f"v1:{self.registry}{name}{tag}{image_id}"
+        return f"v1:{self.registry}/{self.repository}{tag}{image_id}"
 
 
 class ArchiveLocation(msgspec.Struct, frozen=True):
@@ -91,11 +102,11 @@ def parse_location(text: str) -> Location:
 def _v1(text: str, rest: str) -> V1Location:
     name, at, image_id = rest.partition("@")
     registry, path = split_registry(name)
-    if not registry and "/" not in name and is_registry(name) and (name == "localhost" or "." in name or ":" in name):
-        registry, path = name, ""
+    if _names_registry(name):
+        registry, path = name.removesuffix("/"), ""
     repository, tag = split_tag(path)
-    registry = registry or V1_HUB
-    whole = not repository and not at and path == ""
+    whole = registry and not path and not at
+    registry = V1_HUB if not registry or is_docker_hub(registry) else registry
     if not is_registry(registry):
         raise _invalid(text, f"{registry!r} is not a registry")
     if not whole and not is_v1_repository(repository):
@@ -107,17 +118,23 @@ def _v1(text: str, rest: str) -> V1Location:
     return V1Location(registry, repository, tag or None, ImageId(image_id) if at else None)
 
 
+def _names_registry(name: str) -> bool:
+    if name.endswith("/"):
+        return "/" not in name[:-1]
+    host = name.partition(":")[0]
+    return "/" not in name and is_registry(name) and (host == "localhost" or "." in host or name.startswith("["))
+
+
 def _archive(text: str, kind: ArchiveKind, rest: str) -> ArchiveLocation:
     drive = rest[:2] if _DRIVE.match(rest) else ""
-    path, colon, name = rest[len(drive) :].partition(":")
-    if kind != "docker-archive" and colon:
-        path, _, name = rest[len(drive) :].rpartition(":")
-        if "/" in name or "\\" in name:
-            path, name = rest[len(drive) :], ""
-        elif not name:
-            raise _invalid(text, "a tag is missing after the last colon")
-    if not drive + path or "\0" in path:
-        raise _invalid(text, "the path is missing")
+    whole = rest[len(drive) :]
+    path, colon, name = whole.partition(":") if kind == "docker-archive" else whole.rpartition(":")
+    if not colon or (kind != "docker-archive" and re.search(r"[/\\]", name)):
+        path, colon, name = whole, "", ""
+    if colon and not name:
+        raise _invalid(text, "a tag is missing after the last colon")
+    if not drive + path or not is_printable(rest):
+        raise _invalid(text, "the path is missing, or holds what no path should")
     return ArchiveLocation(kind, drive + path, name or None)
 
 

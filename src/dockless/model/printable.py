@@ -9,11 +9,15 @@ import re
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
+def is_printable(text: str) -> bool:
+    """Say whether nothing in `text` needs an escape."""
+    return _UNSAFE.search(text) is None
+
+
 def printable(text: str, limit: int = 2000) -> str:
     """Return `text` without anything that could drive a terminal, cut at `limit` characters."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return _UNSAFE.sub(_escape, text)
+    safe = _UNSAFE.sub(_escape, text[: limit + 1])
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
 def _escape(found: re.Match[str]) -> str:

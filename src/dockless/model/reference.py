@@ -9,6 +9,7 @@ Rules:
 """
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
@@ -23,7 +24,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?")
+_HOST = re.compile(rf"(?:(?P<name>{_LABEL}(?:\.{_LABEL})*)\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[Xx][0-9A-Fa-f]*)")
 _LONGEST = 255
 
 
@@ -42,9 +44,27 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 def is_registry(text: str) -> bool:
-    """Say whether `text` is `host[:port]`: a name, an IPv4 address or an IPv6 address in brackets."""
+    """Say whether `text` is `host[:port]`: a name, an IPv4 address or an IPv6 address in brackets.
+
+    What ends in a number and is no plain IPv4 address (`127.1`, `0x7f.1`) is refused: HTTP clients read such a host as
+    an address, each in its own way (WHATWG URL, "ends in a number").
+    """
     found = _HOST.fullmatch(text) if len(text) <= _LONGEST else None
-    return found is not None and (found["port"] is None or 0 < int(found["port"]) < 65536)
+    if found is None or not (found["port"] is None or 0 < int(found["port"]) < 65536):
+        return False
+    try:
+        if found["v6"] is not None:
+            IPv6Address(found["v6"])
+        elif _NUMBER.fullmatch(found["name"]):
+            IPv4Address(found["name"])
+    except ValueError:
+        return False
+    return True
+
+
+def is_docker_hub(registry: str) -> bool:
+    """Say whether `registry` is one of Docker Hub's names."""
+    return registry.lower() in _HUB_NAMES
 
 
 def is_tag(text: str) -> bool:
@@ -71,7 +91,7 @@ def parse_reference(text: str) -> Reference:
     name, at, digest = text.partition("@")
     registry, rest = split_registry(name)
     repository, tag = split_tag(rest)
-    if registry in _HUB_NAMES or not registry:
+    if is_docker_hub(registry) or not registry:
         registry = DOCKER_HUB
         repository = repository if "/" in repository else f"library/{repository}"
     _require(is_registry(registry), text, f"{registry!r} is not a registry")

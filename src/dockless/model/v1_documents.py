@@ -55,8 +55,8 @@ class V1ImageConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def raw(self) -> bytes:
-        """The document as the server stored it."""
-        raw: bytes = self.__dict__["raw"]
+        """The document as the server stored it; empty for one that was not read, or was copied since."""
+        raw: bytes = self.__dict__.get("raw", b"")
         return raw
 
 
@@ -80,14 +80,14 @@ def image_config(raw: bytes, into: type[T], what: str) -> T:
 
 
 class _HubTag(msgspec.Struct):
-    layer: str
+    layer: str | None
     name: str
 
 
 def tag_ids(raw: bytes, what: str) -> dict[str, str]:
     """Return each tag with the id it names, unchecked: an id is checked where it is used. Raises InvalidDocument."""
     if raw.lstrip()[:1] == b"[":
-        return {tag.name: tag.layer for tag in decode(raw, list[_HubTag], what)}
+        return {tag.name: tag.layer for tag in decode(raw, list[_HubTag], what) if tag.layer}
     return {name: image_id for name, image_id in decode(raw, dict[str, str | None], what).items() if image_id}
 
 

@@ -122,7 +122,10 @@ class PooledTransport:
             raise _fault(error, request.url, self._settings.idle_timeout) from error
 
     def _exchange(self, client: SyncClient, request: Request) -> Response:
-        builder = client.get(request.url).streamed_read_buffer_limit(0)
+        try:
+            builder = client.get(request.url).streamed_read_buffer_limit(0)
+        except ValueError as error:
+            raise NetworkFault(f"{without_query(request.url)}: not a host that can be asked") from error
         builder = builder.header("Accept-Encoding", "identity")
         for name, value in request.headers:
             builder = builder.header(name, value, is_sensitive=True)

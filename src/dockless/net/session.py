@@ -141,14 +141,13 @@ def _status_fault(response: Response) -> DocklessError:
     status = response.status
     said = f" - {words}" if words else ""
     message = f"GET {without_query(response.request.url)}: HTTP {status}{said}"
-    if status == 429:
-        wait = retry_after(response.headers.first("retry-after"), time.time())
-        asked = f" It asks for a pause of {wait:g} s." if wait is not None else ""
-        return RateLimited(message, hint=f"The registry limits how often it is asked.{asked}", retry_after=wait)
     if status == 404:
         return NotFound(message, status=status)
     if status == 401:
         return Unauthorized(message, status=status, hint="Give credentials with -u and --password-stdin.")
     if status == 403:
         return Denied(message, status=status, hint="These credentials are not enough for what was asked.")
-    return RemoteFault(message, status=status)
+    wait = retry_after(response.headers.first("retry-after"), time.time())
+    hint = "" if wait is None else f"The registry asks for a pause of {wait:g} s."
+    kind = RateLimited if status == 429 else RemoteFault
+    return kind(message, status=status, hint=hint, retry_after=wait)

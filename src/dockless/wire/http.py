@@ -3,18 +3,21 @@
 Header names are kept as they came and compared in lower case; a name may stand more than once.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
 from dockless.model.errors import InvalidReference, RemoteFault
-from dockless.model.printable import printable
+from dockless.model.printable import is_printable, printable
+from dockless.model.reference import is_registry
 
 MOST_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NOT_IN_URLS = re.compile(r"[\\\s]")
 _SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -48,15 +51,24 @@ class Request(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Request({without_query(self.url)!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("url", without_query(self.url))]
+
 
 def parse_url(url: str) -> SplitResult:
     """Split an absolute http(s) URL. Raises InvalidReference, without the URL's text: it may hold a password."""
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise InvalidReference("not a URL", hint="A registry's URL looks like https://HOST[:PORT].") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0 or printable(url) != url or " " in url:
+    except ValueError:
+        parts = urlsplit("")
+    host = parts.netloc.rpartition("@")[2]
+    # One who reads a backslash or a space differently from the client that sends would mistake the host.
+    if (
+        parts.scheme not in _DEFAULT_PORTS
+        or not is_registry(host.removesuffix(":"))
+        or _NOT_IN_URLS.search(url)
+        or not is_printable(url)
+    ):
         raise InvalidReference("not an http or https URL", hint="A registry's URL looks like https://HOST[:PORT].")
     return parts
 
@@ -69,9 +81,11 @@ def origin(url: str) -> tuple[str, str, int]:
 
 def without_query(url: str) -> str:
     """Return the URL for a message: without query, fragment and user, which may hold secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return printable(f"{parts.scheme}://{host}{parts.path}", 300)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an unreadable URL"
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)
 
 
 def redirected(request: Request, status: int, location: str | None) -> Request:

@@ -3,11 +3,12 @@
 Rules, those of Go's `http.ProxyFromEnvironment`, which the client this began from used:
 * The scheme of the URL decides between the two proxies; a proxy without a scheme is an http one.
 * `localhost` and loopback addresses never go through a proxy.
-* NO_PROXY is a list at commas: `*`, a host or address with or without a port, `.example.com` (below it),
-  `example.com` (itself and below it), or a network in CIDR form.
+* NO_PROXY is a list at commas: `*`, a host or address with or without a port, `.example.com` and `*.example.com` (below
+  it), `example.com` (itself and below it), or a network in CIDR form. An IPv6 address with a port stands in brackets.
 """
 
-from ipaddress import ip_address, ip_network
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import msgspec
 
@@ -24,6 +25,9 @@ class Proxies(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Proxies(http={'set' if self.http else 'none'}, https={'set' if self.https else 'none'})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("", "hidden")]
+
 
 def proxy_for(url: str, proxies: Proxies) -> str | None:
     """Return the URL of the proxy that a request to `url` goes through, None for straight there."""
@@ -36,26 +40,39 @@ def proxy_for(url: str, proxies: Proxies) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Say whether a host, without its port, is this machine."""
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; one of IPv4 in the dress of IPv6 is one of IPv4."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(text)
     except ValueError:
-        return host == "localhost"
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _exempts(rule: str, host: str, port: int) -> bool:
     rule = rule.strip().lower()
-    if not rule:
-        return False
     if rule == "*":
         return True
-    try:
-        return ip_address(host) in ip_network(rule, strict=False)
-    except ValueError:
-        pass
-    name, colon, wanted = rule.rpartition(":")
-    if colon and wanted.isdigit() and name.count(":") == 0:
-        if int(wanted) != port:
-            return False
-        rule = name
-    rule = rule.removeprefix("*")
-    return host.endswith(rule) if rule.startswith(".") else host == rule or host.endswith(f".{rule}")
+    address = _address(host)
+    if address is not None and "/" in rule:
+        with suppress(ValueError):
+            return address in ip_network(rule, strict=False)
+    name, wanted = _split_port(rule)
+    if wanted not in {"", str(port)}:
+        return False
+    if address is not None:
+        return address == _address(name)
+    below = name.removeprefix("*") if name.startswith("*.") else name
+    return host.endswith(below) if below.startswith(".") else host == below or host.endswith(f".{below}")
+
+
+def _split_port(rule: str) -> tuple[str, str]:
+    if rule.startswith("["):
+        name, _, rest = rule[1:].partition("]")
+        return name, rest.removeprefix(":")
+    name, _, port = rule.partition(":")
+    return (name, port) if ":" not in port else (rule, "")

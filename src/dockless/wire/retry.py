@@ -32,7 +32,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 def is_transient(fault: DocklessError) -> bool:
     """Say whether asking again may help."""
     if isinstance(fault, RemoteFault):
-        return fault.status in {408, 429} or (fault.status or 0) >= 500
+        return isinstance(fault, RateLimited) or fault.status in {408, 429} or (fault.status or 0) >= 500
     return isinstance(fault, NetworkFault)
 
 
@@ -46,11 +46,11 @@ def pause_before_retry(
     """
     if tried >= policy.attempts or not any(map(is_transient, faults)):
         return None
-    wanted = [fault.retry_after for fault in faults if isinstance(fault, RateLimited) and fault.retry_after is not None]
+    wanted = [fault.retry_after for fault in faults if isinstance(fault, RemoteFault) and fault.retry_after is not None]
     least = min(wanted, default=0.0)
     if least > policy.longest_wait:
         return None
-    pause = min(policy.longest_pause, policy.first_pause * 2 ** (tried - 1)) * (0.5 + chance / 2)
+    pause = min(policy.longest_pause, policy.first_pause * 2 ** min(tried - 1, 32)) * (0.5 + chance / 2)
     pause = max(pause, least)
     return None if elapsed + pause > policy.total else pause
 
@@ -69,7 +69,7 @@ def retry_after(value: str | None, now: float) -> float | None:
 
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -73,7 +73,8 @@ def test_an_index_that_names_no_endpoints_is_refused(values: list[str]) -> None:
         "::1",
         "a" * 256,
         "good, http://a",
-        ",".join(["a"] * 65),
+        "0x7f.1",
+        "[.]",
     ],
 )
 def test_an_index_that_names_anything_but_some_hosts_is_refused(value: str) -> None:

@@ -41,4 +41,5 @@ def search(registry: str, query: str, json: bool, **options: Any) -> None:
 
 
 def _v1(registry: str) -> str:
-    return registry if registry.startswith("v1:") else f"v1:{registry}"
+    host = registry.removeprefix("v1:")
+    return f"v1:{host}" if "/" in host or not host else f"v1:{host}/"

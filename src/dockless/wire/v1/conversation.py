@@ -33,10 +33,14 @@ class Credential(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "Credential(hidden)"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("", "hidden")]
+
     @property
     def basic(self) -> str:
         """The value of an `Authorization` header (RFC 7617)."""
-        return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+        pair = f"{self.username}:{self.password}".encode(errors="surrogatepass")  # bytes of argv that are no UTF-8
+        return "Basic " + b64encode(pair).decode("ascii")
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -56,7 +60,9 @@ def endpoints(headers: Headers, index: str) -> tuple[str, ...]:
             f"the index {index} names no endpoints: its answer has no X-Docker-Endpoints",
             hint="Is this the URL of a v1 index? `dockless ping v1:HOST` tells.",
         )
-    if len(hosts) > _MOST_ENDPOINTS or not all(map(is_registry, hosts)):
+    if len(hosts) > _MOST_ENDPOINTS:
+        raise InvalidDocument(f"the index {index} names {len(hosts)} endpoints, more than {_MOST_ENDPOINTS}")
+    if not all(map(is_registry, hosts)):
         raise InvalidDocument(f"the index {index} names endpoints that are not hosts")
     return hosts
 
@@ -79,13 +85,14 @@ def authorization(token: str) -> str:
 def may_see_credentials(index: str, endpoint: str, allowed: frozenset[str]) -> bool:
     """Say whether the endpoint at URL `endpoint` may get what the index at URL `index` gave or was given.
 
-    `allowed` holds hosts, with or without a port, that the caller trusts.
+    `allowed` holds hosts, with or without a port, that the caller trusts; an IPv6 address stands in brackets.
     """
     scheme, host, _ = origin(index)
     there, endpoint_host, port = origin(endpoint)
     if scheme == "https" and there != "https":
         return False
-    if endpoint_host == host or not allowed.isdisjoint({endpoint_host, f"{endpoint_host}:{port}"}):
+    written = f"[{endpoint_host}]" if ":" in endpoint_host else endpoint_host
+    if endpoint_host == host or {written, f"{written}:{port}"} & {one.lower() for one in allowed}:
         return True
     return scheme == "https" and host == "index.docker.io" and _HUB.fullmatch(endpoint_host) is not None
 

@@ -17,7 +17,7 @@ import msgspec
 from dockless.model.errors import InvalidDocument
 from dockless.wire.http import Headers
 
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?\s*([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
+_CONTENT_RANGE = re.compile(r"(?:(?i:bytes)[ =])?\s*([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ def position(status: int, headers: Headers, asked: str | None) -> Position | Non
         return Position(0, content_length(headers))
     if status == 206 and asked is not None:
         found = _CONTENT_RANGE.fullmatch((headers.first("content-range") or "").strip())
-        if found is not None and int(found[1]) == _first(asked):
+        if found is not None and int(found[1]) == _first(asked) <= int(found[2]):
             return Position(int(found[1]), None if found[3] == "*" else int(found[3]))
     if asked is None and status != 416:
         raise InvalidDocument(f"HTTP {status} in place of a layer")

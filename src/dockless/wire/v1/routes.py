@@ -34,4 +34,4 @@ def layer(image_id: ImageId) -> str:
 
 def search(query: str, page: int) -> str:
     """One page of a search; pages count from 1."""
-    return "/v1/search?" + urlencode({"q": query, "n": 100, "page": page})
+    return "/v1/search?" + urlencode({"q": query, "n": 100, "page": page}, errors="replace")
