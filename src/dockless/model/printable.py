@@ -14,10 +14,10 @@ def is_printable(text: str) -> bool:
     return _UNSAFE.search(text) is None
 
 
-def printable(text: str, limit: int = 2000) -> str:
-    """Return `text` without anything that could drive a terminal, cut at `limit` characters."""
-    safe = _UNSAFE.sub(_escape, text[: limit + 1])
-    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+def printable(text: str, limit: int | None = 2000) -> str:
+    """Return `text` without anything that could drive a terminal, cut at `limit` characters; None cuts nothing."""
+    safe = _UNSAFE.sub(_escape, text)
+    return safe if limit is None or len(safe) <= limit else safe[: limit - 1] + "…"
 
 
 def _escape(found: re.Match[str]) -> str:

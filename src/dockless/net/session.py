@@ -149,5 +149,7 @@ def _status_fault(response: Response) -> DocklessError:
         return Denied(message, status=status, hint="These credentials are not enough for what was asked.")
     wait = retry_after(response.headers.first("retry-after"), time.time())
     hint = "" if wait is None else f"The registry asks for a pause of {wait:g} s."
-    kind = RateLimited if status == 429 else RemoteFault
-    return kind(message, status=status, hint=hint, retry_after=wait)
+    if status == 429:
+        hint = hint or "The registry limits how often it is asked; try again later."
+        return RateLimited(message, status=status, hint=hint, retry_after=wait)
+    return RemoteFault(message, status=status, hint=hint, retry_after=wait)

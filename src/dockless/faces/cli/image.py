@@ -24,7 +24,7 @@ def config(location: str, json: bool, **options: Any) -> None:
     if json:
         show.json(decode(raw, dict[str, object], f"JSON of {location}"))
     elif sys.stdout.isatty():
-        click.echo(printable(raw.decode(), limit=len(raw)))
+        click.echo(printable(raw.decode(), limit=None))
     else:
         sys.stdout.buffer.write(raw)
 

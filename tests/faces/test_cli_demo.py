@@ -1,0 +1,77 @@
+"""`dockless demo` as a process: the verbs against a registry of its own, and nothing left behind."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from dockless.testing.images import demo_images
+from tests.faces.command import RanRaw, run
+
+IMAGES = demo_images()
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def ran(temporary: Path) -> RanRaw:
+    variables = {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
+    return run("demo", variables={**variables, "PYTHONUTF8": "1"})
+
+
+def steps(ran: RanRaw) -> dict[str, str]:
+    """Return each verb that is shown with what it printed."""
+    shown = re.split(r"^\$ dockless (.*)$", ran.out.decode(), flags=re.MULTILINE)
+    return {line.split()[0]: output for line, output in zip(shown[1::2], shown[2::2], strict=True)}
+
+
+def test_it_ends_well(ran: RanRaw) -> None:
+    assert ran.code == 0
+
+
+def test_each_command_is_shown_in_order(ran: RanRaw) -> None:
+    assert list(steps(ran)) == ["ping", "search", "tags", "digest", "inspect", "history", "pull"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "printed"),
+    [
+        ("ping", "speaks v1, standalone"),
+        ("search", "library/demo"),
+        ("tags", "1.0\nlatest\n"),
+        ("digest", f"{IMAGES[0].id}\n"),
+        ("inspect", "Layers, newest first"),
+        ("history", f"{IMAGES[-1].id}  "),
+        ("pull", f"{IMAGES[0].id}\n"),
+    ],
+)
+def test_each_command_is_shown_with_its_output(ran: RanRaw, verb: str, printed: str) -> None:
+    assert printed in steps(ran)[verb]
+
+
+def test_every_layer_is_said_to_be_verified(ran: RanRaw) -> None:
+    said = ran.err.decode().splitlines()
+    assert sorted(said) == sorted(f"{one.id[:12]}: {len(one.layer) / 1000:.1f} kB, verified" for one in IMAGES)
+
+
+def test_the_files_that_were_pulled_are_listed(ran: RanRaw) -> None:
+    for image in IMAGES:
+        assert f"{len(image.layer):>8}  {Path('demo', image.id, 'layer.tar')}{os.linesep}" in ran.out.decode()
+
+
+def test_it_ends_with_what_to_type_next(ran: RanRaw) -> None:
+    last = [line.split() for line in ran.out.decode().splitlines()[-4:]]
+    assert [line[:2] for line in last] == [["dockless", verb] for verb in ("tags", "pull", "serve", "--help")]
+
+
+def test_a_pipe_gets_no_control_characters(ran: RanRaw) -> None:
+    assert b"\x1b" not in ran.out + ran.err
+
+
+def test_nothing_is_left_behind(ran: RanRaw, temporary: Path) -> None:
+    assert ran.code == 0
+    assert list(temporary.iterdir()) == []

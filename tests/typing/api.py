@@ -1,0 +1,181 @@
+"""The library as its users type it: never run, checked by `mypy --strict`."""
+
+import io
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, assert_type
+
+import msgspec
+
+import dockless
+from dockless import v1
+from dockless.model.errors import DocklessError
+from dockless.model.events import Event, LayerAdvanced, LayerFinished, LayerStarted, Notice, Retrying
+from dockless.model.image_id import ImageId
+
+
+class Wanted(msgspec.Struct):
+    """A user's own type for an image's JSON."""
+
+    id: str
+    os: str = "linux"
+
+
+@dataclass
+class AlsoWanted:
+    """Another one."""
+
+    id: str
+
+
+def an_image(image: v1.Image) -> None:
+    assert_type(v1.get_image("library/alpine"), v1.Image)
+    assert_type(v1.get_image("library/alpine", "https://registry.example"), v1.Image)
+    with image as entered:
+        assert_type(entered, v1.Image)
+    assert_type(image.name, str)
+    assert_type(image.status, int)
+    assert_type(image.tags(), list[str])
+    assert_type(image.tag_ids(), dict[str, str])
+    assert_type(image.tag_layer_id("latest"), ImageId)
+    assert_type(image.authorization_header, str)
+    assert_type(image.cookie("https://registry.example"), str)
+    assert_type(image.close(), None)
+
+
+def metadata(image: v1.Image) -> None:
+    assert_type(image.metadata("latest"), v1.V1ImageConfig)
+    assert_type(image.metadata("latest", v1.V1ImageConfig), v1.V1ImageConfig)
+    assert_type(image.metadata("latest", Wanted), Wanted)
+    assert_type(image.metadata("latest", into=Wanted).os, str)
+    assert_type(image.metadata("latest", AlsoWanted), AlsoWanted)
+    assert_type(image.metadata("latest", into=dict[str, Any]), dict[str, Any])
+    assert_type(image.metadata("latest", dict[str, object]), dict[str, object])
+    assert_type(image.metadata_bytes("0" * 64), bytes)
+
+
+def our_own_metadata(config: v1.V1ImageConfig) -> None:
+    assert_type(config.raw, bytes)
+    assert_type(config.id, str | None)
+    assert_type(config.created, str | None)
+    assert_type(config.size, int | None)
+    assert_type(config.config, v1.V1Config | None)
+    if config.config is not None:
+        assert_type(config.config.cmd, list[str] | str | None)
+        assert_type(config.config.env, list[str] | None)
+        assert_type(config.config.labels, dict[str, str] | None)
+
+
+def history(image: v1.Image) -> None:
+    assert_type(image.history("latest"), list[ImageId])
+    assert_type(image.ancestry("0" * 64), list[ImageId])
+    for image_id in image.history("latest"):
+        assert_type(image.layer_urls(image_id), list[str])  # what one method gives another takes
+        image.layer_reader(image_id)
+        image.download(image_id, "layer")
+
+
+def layer(image: v1.Image, out: BinaryIO) -> None:
+    with image.layer_reader("0" * 64) as reader:
+        assert_type(reader, v1.LayerReader)
+        assert_type(reader.size, int | None)
+        assert_type(reader.readinto(bytearray(10)), int)
+        assert_type(reader.readinto(memoryview(bytearray(10))), int)
+        assert_type(reader.readall(), bytes)
+        assert_type(len(reader.read(10) or b""), int)
+        shutil.copyfileobj(reader, out)
+        buffered = io.BufferedReader(reader)
+        assert_type(buffered.read(), bytes)
+        with tarfile.open(fileobj=buffered, mode="r|*") as tar:
+            assert_type(tar, tarfile.TarFile)
+        with tarfile.open(fileobj=reader, mode="r|*") as tar:
+            assert_type(tar, tarfile.TarFile)
+
+
+def downloads(image: v1.Image) -> None:
+    done = image.download("0" * 64, Path("layer"))
+    assert_type(done, v1.Downloaded)
+    assert_type(done.path, Path)
+    assert_type(done.size, int)
+    assert_type(done.verified, bool)
+    pulled = image.download_image("latest", "directory")
+    assert_type(pulled, v1.Pulled)
+    assert_type(pulled.ids, tuple[ImageId, ...])
+    assert_type(pulled.unverified, tuple[ImageId, ...])
+    assert_type(pulled.present, tuple[ImageId, ...])
+    assert_type(image.download_image("latest", Path("directory"), jobs=8), v1.Pulled)
+    assert_type(image.download_by_id("0" * 64, "directory", tag="1.0", jobs=8), v1.Pulled)
+
+
+def summary(image: v1.Image) -> None:
+    found = image.inspect("0" * 64)
+    assert_type(found, v1.ImageSummary)
+    assert_type(found.size, int | None)
+    assert_type(found.config, v1.V1ImageConfig)
+    assert_type(found.layers, tuple[v1.LayerSummary, ...])
+    assert_type(found.layers[0].command, str)
+    assert_type(found.layers[0].checksum, str | None)
+
+
+def registries() -> None:
+    assert_type(v1.DOCKER_HUB, str)
+    ping = v1.ping("https://registry.example", credential=v1.Credential("me", "word"))
+    assert_type(ping, v1.Ping)
+    assert_type(ping.standalone, bool)
+    assert_type(ping.version, str | None)
+    assert_type(v1.search("alpine"), Iterator[v1.SearchResult])
+    for result in v1.search("alpine", "https://registry.example", settings=v1.Settings()):
+        assert_type(result.name, str)
+        assert_type(result.description, str | None)
+
+
+def settings() -> None:
+    tuned = v1.Settings(
+        connect_timeout=1,
+        idle_timeout=2.5,
+        retry=v1.RetryPolicy(attempts=1),
+        proxies=v1.Proxies(http="http://proxy.example:3128"),
+        ca_file="ca.pem",
+        trusted_endpoints=frozenset({"registry.example"}),
+    )
+    assert_type(tuned.idle_timeout, float)
+    v1.get_image("a/b", credential=v1.Credential("me", "word"), settings=tuned, observe=observe)
+    v1.get_image("a/b", observe=print)
+
+
+def observe(event: Event) -> None:
+    match event:
+        case LayerStarted():
+            assert_type(event.offset, int)
+        case LayerAdvanced():
+            assert_type(event.done, int)
+        case LayerFinished():
+            assert_type(event.verified, bool | None)
+        case Retrying():
+            assert_type(event.pause, float)
+        case Notice():
+            assert_type(event.text, str)
+
+
+def errors(image: v1.Image) -> None:
+    try:
+        image.tag_layer_id("latest")
+    except dockless.NotFound as error:
+        assert_type(error.status, int | None)
+        assert_type(error.hint, str)
+        assert_type(error.exit_code, int)
+        assert_type(error.causes, tuple[tuple[str, DocklessError], ...])
+    except dockless.RateLimited as limited:
+        assert_type(limited.retry_after, float | None)
+    except (dockless.ChecksumMismatch, dockless.SizeMismatch) as mismatch:
+        assert_type(isinstance(mismatch, dockless.VerificationFailed), bool)
+
+
+def the_rest_of_the_public_names() -> None:
+    assert_type(dockless.__version__, str)
+    assert_type(dockless.v1.get_image("a/b"), v1.Image)
+    dockless.parse_location("v1:registry.example/a/b:1")
+    dockless.parse_reference("alpine")
