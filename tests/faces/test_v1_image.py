@@ -413,6 +413,14 @@ class TestLimits:
             assert caught.value.status == 403
             assert len(str(caught.value)) < 500
 
+    @pytest.mark.parametrize(("padding", "read"), [(60 << 10, True), (64 << 10, False)])
+    def test_of_an_error_body_64_kib_are_read(self, padding: int, read: bool) -> None:
+        with Peer() as peer:
+            peer.on(INDEX_PATH, Reply(418, b'{"error": "words"' + b" " * padding + b"}"))
+            with pytest.raises(RemoteFault) as caught:
+                opened(peer)
+            assert ("words" in str(caught.value)) == read
+
     def test_words_of_a_server_cannot_drive_a_terminal(self) -> None:
         with Peer() as peer:
             peer.on(INDEX_PATH, json_reply({"error": "\x1b]0;owned\x07\u202e"}, 500))

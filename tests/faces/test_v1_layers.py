@@ -419,6 +419,19 @@ class TestRedirects:
             assert len(asked(peer, layer_path(IMAGE))) == 2
             assert all(request.header("Cookie") == "session=secret-cookie" for request in peer.requests[1:])
 
+    def test_a_cookie_of_storage_is_not_kept(self) -> None:
+        with Peer() as peer, Peer() as storage:
+            index(peer)
+            endpoint(peer, IMAGE)
+            peer.on(layer_path(IMAGE), redirect(f"{storage.url}/x"))
+            cookie = ("Set-Cookie", "storage=1; Path=/")
+            storage.on("/x", replace(WHOLE, headers=(cookie,)))
+            with v1.get_image(NAME, peer.url, settings=QUICK) as image:
+                with image.layer_reader(IMAGE.id) as reader:
+                    assert len(reader.read(10)) == 10
+                assert storage.requests
+                assert image.cookie(f"{storage.url}/x") == ""
+
     def test_a_signed_url_is_in_no_message(self, tmp_path: Path) -> None:
         with Peer() as peer, Peer() as storage:
             index(peer)
