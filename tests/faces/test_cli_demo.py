@@ -2,12 +2,14 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dockless.testing.images import demo_images
-from tests.faces.command import RanRaw, run
+from tests.faces.command import RanRaw, command, run
 
 IMAGES = demo_images()
 
@@ -70,6 +72,21 @@ def test_it_ends_with_what_to_type_next(ran: RanRaw) -> None:
 
 def test_a_pipe_gets_no_control_characters(ran: RanRaw) -> None:
     assert b"\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently there")
+def test_a_reader_that_left_ends_it_with_141(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command("demo"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("A registry that speaks v1 is up at ")
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+        assert process.wait(60) == 141
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_behind(ran: RanRaw, temporary: Path) -> None:

@@ -68,6 +68,15 @@ class TestConfig:
         with registry(image) as peer:
             assert run("config", at(peer), variables={"PYTHONIOENCODING": "ascii"}) == (0, raw, b"")
 
+    def test_as_json_it_is_all_there_is_and_escaped(self, capsys: pytest.CaptureFixture[str]) -> None:
+        document = {"id": TOP.id, "throwaway": [1, None], "author": "\u009b\u202e\u65e5"}
+        raw = json.dumps(document, ensure_ascii=False).encode()
+        with registry(MadeImage(TOP.id, raw, TOP.layer)) as peer:
+            code, out, err = call(capsys, "config", at(peer), "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out) == document
+        assert out.isascii()
+
 
 class TestHistory:
     def test_newest_first_with_id_age_and_command(self, capsys: pytest.CaptureFixture[str], place: str) -> None:

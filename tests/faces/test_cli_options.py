@@ -220,3 +220,14 @@ def test_loopback_goes_through_no_proxy(capsys: pytest.CaptureFixture[str], monk
             monkeypatch.setenv(name, proxy.url)
         assert call(capsys, "tags", at(peer)) == (0, "latest\n", "")
         assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("verb", ["ping", "search"])
+def test_a_host_of_one_word_is_a_registry(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    with ProxyPeer({}) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        assert call(capsys, verb, "myregistry", "--retries", "0").code == 6
+        assert {request.target for request in proxy.requests} == {"myregistry:443"}

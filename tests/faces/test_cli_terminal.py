@@ -123,6 +123,16 @@ class TestPull:
         assert f"{BIG.id[:12]}: resuming at 2.0 MB\r\n" in shown
         assert "2.0/3.0 MB" in shown
 
+    def test_a_damaged_layer_begins_its_bar_anew(self, tmp_path: Path) -> None:
+        with registry(BIG) as peer:
+            layer(peer, BIG, Reply(body=bytes(len(BIG.layer))), WHOLE)
+            code, _, shown = pull(peer, tmp_path)
+            assert len([request for request in peer.requests if request.path.endswith("/layer")]) == 2
+        assert code == 0
+        assert "retrying in 0.0 s" in shown
+        frames = shown.split("verified")[-1]
+        assert BIG.id[:12] not in frames.rpartition("\x1b[2K")[2]  # no bar stays behind
+
     def test_interrupted_the_cursor_comes_back(self, tmp_path: Path) -> None:
         with registry(BIG) as peer:
             layer(peer, BIG, replace(WHOLE, stall_after=1_000_000))

@@ -247,6 +247,16 @@ class TestProxies:
             assert proxy.requests[0].header("Proxy-Authorization") == BASIC
             assert secrets_seen(peer) == []
 
+    def test_settings_without_proxies_read_no_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Peer() as peer, ProxyPeer({}) as proxy:
+            index(peer)
+            endpoint(peer, *IMAGES)
+            for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(name, proxy.url)
+            with v1.get_image(NAME, peer.url, settings=QUICK) as image:
+                assert image.tags() == ["latest"]
+            assert proxy.connections == 0
+
     def test_a_web_server_in_front_may_not_choose_the_proxy(self) -> None:
         assert environment.settings({"HTTP_PROXY": "http://evil", "REQUEST_METHOD": "GET"}).proxies.http == ""
 

@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from dockless.model.errors import ChecksumMismatch, LocalFault, NetworkFault, SizeMismatch, VerificationFailed
 from dockless.model.events import Event, LayerFinished, LayerStarted, Notice, Retrying, ignore
+from dockless.stores import files
 from dockless.stores.base import V1Image
 from dockless.stores.files import arrive, exclusive, write_whole
 from dockless.wire.stream import BytesReader
@@ -252,6 +254,27 @@ class TestExclusive:
             holder.communicate("go\n", timeout=20)
             assert waiter.got(within=20)
         assert waiter.found == b""
+        assert (tmp_path / "final").read_bytes() == b"firstlast"
+
+    @pytest.mark.parametrize("another", [False, True], ids=["no file", "another file"])
+    def test_one_that_is_renamed_between_open_and_lock_is_not_either(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
+    ) -> None:
+        path = tmp_path / "file"
+        with held_elsewhere(path, tmp_path / "final") as holder:
+            lock = files._locked
+
+            def locked(file: BinaryIO) -> bool:
+                if holder.poll() is None:
+                    holder.communicate("go\n", timeout=20)
+                    if another:
+                        path.write_bytes(b"another")
+                return lock(file)
+
+            monkeypatch.setattr(files, "_locked", locked)
+            with exclusive(path, ignore) as file:
+                file.seek(0)
+                assert file.read() == (b"another" if another else b"")
         assert (tmp_path / "final").read_bytes() == b"firstlast"
 
     def test_one_whose_holder_was_killed_is_free(self, tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ class TestImage:
     def test_it_comes_back_as_it_went_in(self, store: V1Directory) -> None:
         assert put(store, TOP).image(TOP.id) == whole(TOP)
 
+    def test_one_that_came_without_a_checksum_has_none(self, store: V1Directory) -> None:
+        image = V1Image(TOP.id, TOP.raw, len(TOP.layer), None)
+        store.add(image, partial(BytesReader, TOP.layer))
+        assert store.image(TOP.id) == image
+
+    def test_the_checksum_outlives_the_process(self, store: V1Directory) -> None:
+        put(store, TOP)
+        assert V1Directory(store.root).image(TOP.id).checksum == TOP.checksum
+
     def test_one_that_is_not_here_is_not_found(self, store: V1Directory) -> None:
         with pytest.raises(NotFound, match=f"no image {NOBODY}"):
             put(store, TOP).image(NOBODY)

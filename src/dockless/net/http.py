@@ -30,6 +30,7 @@ from dockless.wire.http import Headers, Request, origin, without_query
 from dockless.wire.proxy import proxy_for
 
 _END = memoryview(b"")
+_POOLED = 32  # idle connections kept for each host
 
 
 class Response:
@@ -100,7 +101,7 @@ class PooledTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pooled = _client(settings, idle=8)
+        self._pooled = _client(settings, idle=_POOLED)
         self._unpooled: SyncClient | None = None
 
     def send(self, request: Request) -> Response:
@@ -223,7 +224,7 @@ def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> Netw
     elif isinstance(error, RequestTimeoutError):
         reason = f"nothing came for {idle_timeout:g} s"
     else:
-        reason = causes[-1] if causes else str(error)
+        reason = causes[-1] if causes else str(error.args[0])
     return NetworkFault(
         f"{host}:{port}: {printable(reason, 300)}",
         hint=f"Is {scheme}://{host}:{port} up and reachable from here? Proxies and --plain-http count too.",
