@@ -7,7 +7,7 @@ with v1.get_image("library/alpine", "https://registry.example") as image:
     image.download_image("latest", "alpine")
 """
 
-from dockless.faces.v1 import DOCKER_HUB, Downloaded, Image, LayerReader, get_image, ping, search
+from dockless.faces.v1 import DOCKER_HUB, Downloaded, Image, LayerReader, get_image, open_image, ping, search
 from dockless.model.v1_documents import SearchResult, V1Config, V1ImageConfig
 from dockless.net.settings import Settings
 from dockless.ops.inspect_v1 import ImageSummary, LayerSummary
@@ -33,6 +33,7 @@ __all__ = [
     "V1Config",
     "V1ImageConfig",
     "get_image",
+    "open_image",
     "ping",
     "search",
 ]

@@ -85,7 +85,7 @@ class TestBlob:
         assert (code, out) == (1, "")
         assert err.splitlines() == [
             f"error: cannot write {tmp_path / 'nowhere' / 'layer'}: No such file or directory",
-            "try:   Is there room, and may you?",
+            "try:   Is there room, is the path right, and may you?",
         ]
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -86,7 +87,10 @@ class Image:
         self._index = index
         self._repository = repository
         self._observe = observe
-        self._tags = repository.tags()
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return self._repository.tags()
 
     def __enter__(self) -> Self:
         return self
@@ -218,6 +222,24 @@ def get_image(
     Without `settings` the proxies of the environment are used. Raises InvalidReference before any request for an empty
     name or a malformed URL, NotFound when there is no such image, other errors with the HTTP status in `status`.
     """
+    image = open_image(name, registry_url, credential=credential, settings=settings, observe=observe)
+    try:
+        image.tags()
+    except BaseException:
+        image.close()
+        raise
+    return image
+
+
+def open_image(
+    name: str,
+    registry_url: str = DOCKER_HUB,
+    *,
+    credential: Credential | None = None,
+    settings: Settings | None = None,
+    observe: Observer = ignore,
+) -> Image:
+    """Do as `get_image` does, but ask for the tags only when they are needed: for what is read by image id alone."""
     index = _index(registry_url or DOCKER_HUB, credential, settings, observe)
     try:
         return Image(index, index.repository(name), observe)
@@ -226,9 +248,15 @@ def get_image(
         raise
 
 
-def ping(registry_url: str, *, credential: Credential | None = None, settings: Settings | None = None) -> Ping:
+def ping(
+    registry_url: str,
+    *,
+    credential: Credential | None = None,
+    settings: Settings | None = None,
+    observe: Observer = ignore,
+) -> Ping:
     """Ask a registry whether it speaks v1, and how it presents itself. Raises NotFound when it does not."""
-    index = _index(registry_url, credential, settings, ignore)
+    index = _index(registry_url, credential, settings, observe)
     try:
         return index.ping()
     finally:
@@ -241,9 +269,10 @@ def search(
     *,
     credential: Credential | None = None,
     settings: Settings | None = None,
+    observe: Observer = ignore,
 ) -> Iterator[SearchResult]:
     """Yield what a v1 index finds for `query`, all pages; an empty query is everything."""
-    index = _index(registry_url, credential, settings, ignore)
+    index = _index(registry_url, credential, settings, observe)
     try:
         yield from index.search(query)
     finally:

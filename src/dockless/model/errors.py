@@ -17,6 +17,7 @@ class DocklessError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    usual_hint: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -27,7 +28,7 @@ class DocklessError(Exception):
         causes: "tuple[tuple[str, DocklessError], ...]" = (),
     ) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.status = status
         self.causes = causes
 
@@ -41,11 +42,14 @@ class InvalidReference(DocklessError):
 class InvalidDocument(DocklessError):
     """A server or a file answered with something that is not the document it should be."""
 
+    usual_hint = "Is this a v1 registry, and not a page in front of one? `dockless ping v1:HOST` tells."
+
 
 class NotFound(DocklessError):
     """The image, tag, layer or file is not there."""
 
     exit_code = 3
+    usual_hint = "Is the name right? `dockless search` and `dockless tags` list what there is."
 
 
 class Unauthorized(DocklessError):
@@ -69,6 +73,8 @@ class VerificationFailed(DocklessError):
 class SizeMismatch(VerificationFailed):
     """More or fewer bytes than promised."""
 
+    usual_hint = "The layer is damaged at the registry, or was on the way; nothing was kept."
+
 
 class ChecksumMismatch(VerificationFailed):
     """The bytes do not have the promised checksum."""
@@ -81,6 +87,7 @@ class RemoteFault(DocklessError):
     """
 
     exit_code = 6
+    usual_hint = "The fault is the registry's: try again later, or tell who runs it."
 
     def __init__(
         self,
@@ -107,6 +114,8 @@ class NetworkFault(DocklessError):
 
 class LocalFault(DocklessError):
     """This machine refused: a full disk, a directory that cannot be written."""
+
+    usual_hint = "Is there room, is the path right, and may you?"
 
 
 class Unsupported(DocklessError):

@@ -14,7 +14,7 @@ class LayerStarted(msgspec.Struct, frozen=True):
 
 
 class LayerAdvanced(msgspec.Struct, frozen=True):
-    """`done` bytes of a layer are here; told at most ten times a second."""
+    """`done` bytes of a layer are here; told for every chunk that came."""
 
     layer: str
     done: int

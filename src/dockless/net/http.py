@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ from pyreqwest.bytes import Bytes
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import ConnectTimeoutError, DecodeError, DetailedPyreqwestError, RequestTimeoutError
-from pyreqwest.http import Url
+from pyreqwest.http import HeaderMap, Url
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import SyncStreamRequest
 from pyreqwest.response import SyncResponseBodyReader
@@ -40,7 +41,7 @@ class Response:
         answer = sent.__enter__()
         self.request = request
         self.status = answer.status
-        self.headers = Headers(answer.headers.items())
+        self.headers = _headers(answer.headers)
         self._sent: SyncStreamRequest | None = sent
         self._body: SyncResponseBodyReader = answer.body_reader
         self._idle_timeout = idle_timeout
@@ -155,7 +156,19 @@ class Cookies:
 
     def matching(self, url: str) -> list[str]:
         """Return the cookies that a request to `url` carries, `name=value` each."""
-        return [cookie.stripped() for cookie in self._store.matches(url)]
+        try:
+            return [cookie.stripped() for cookie in self._store.matches(url)]
+        except ValueError:  # not a host that could have set one
+            return []
+
+
+def _headers(sent: HeaderMap) -> Headers:
+    """Take the headers that are text; one that is not says nothing we could use."""
+    pairs: list[tuple[str, str]] = []
+    for name in dict.fromkeys(sent.keys()):
+        with suppress(ValueError):
+            pairs += [(name, value) for value in sent.getall(name)]
+    return Headers(pairs)
 
 
 def _client(settings: Settings, idle: int) -> SyncClient:
@@ -217,6 +230,7 @@ def _causes(error: DetailedPyreqwestError) -> list[str]:
 
 def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> NetworkFault:
     scheme, host, port = origin(url)
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     causes = _causes(error)
     connecting = any("(Connect)" in cause for cause in causes)
     if isinstance(error, ConnectTimeoutError) and connecting:
@@ -226,6 +240,6 @@ def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> Netw
     else:
         reason = causes[-1] if causes else str(error.args[0])
     return NetworkFault(
-        f"{host}:{port}: {printable(reason, 300)}",
-        hint=f"Is {scheme}://{host}:{port} up and reachable from here? Proxies and --plain-http count too.",
+        f"{place}: {printable(reason, 300)}",
+        hint=f"Is {scheme}://{place} up and reachable from here? Proxies and --plain-http count too.",
     )

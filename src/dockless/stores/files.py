@@ -36,9 +36,7 @@ def local_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LocalFault(
-            f"cannot write {path}: {error.strerror or error}", hint="Is there room, and may you?"
-        ) from error
+        raise LocalFault(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> bool:
@@ -47,8 +45,11 @@ def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], obse
     Returns whether a checksum agreed (False: the server gave none). Raises SizeMismatch, ChecksumMismatch, LocalFault
     and what the layer raises; then `path` is as it was.
     """
-    if path.is_dir():
-        raise LocalFault(f"cannot write {path}: it is a directory", hint="Name a file in it.")
+    if path.exists() and not path.is_file():
+        kind = "a directory" if path.is_dir() else "no regular file"
+        raise LocalFault(
+            f"cannot write {path}: it is {kind}", hint="Name a file; a pipe is fed through standard output."
+        )
     partial = path.with_name(f".{path.name}.{image.id[:16]}.partial")
     with local_faults(path), exclusive(partial, observe) as file:
         try:
@@ -148,6 +149,17 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, observe: Observer) -> Iterator[None]:
+    """Be alone among all processes while `path`, a file of no other use, is there; wait for whoever made it."""
+    with exclusive(path, observe):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # whoever waits for it sees that its name is gone
+                path.unlink()
 
 
 @contextmanager

@@ -19,12 +19,14 @@ from typing import BinaryIO
 
 import msgspec
 
+from dockless.model.digest import is_digest
 from dockless.model.errors import InvalidDocument, NotFound
 from dockless.model.events import LayerFinished, Observer, ignore
-from dockless.model.image_id import ImageId, is_image_id
+from dockless.model.image_id import ImageId, is_image_id, parse_image_id
+from dockless.model.printable import printable
 from dockless.model.v1_documents import V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
-from dockless.stores.files import arrive, exclusive, local_faults, write_whole
+from dockless.stores.files import arrive, local_faults, locked, write_whole
 from dockless.wire.stream import Reader
 
 _Repositories = dict[str, dict[str, ImageId]]
@@ -69,14 +71,17 @@ class V1Directory:
     def image(self, image_id: ImageId) -> V1Image:
         """Return an image's JSON, its layer's size, and its checksum if that is known. Raises NotFound."""
         raw = self._read(image_id)
-        checksum = None
+        checksum = ""
         with suppress(FileNotFoundError):
-            checksum = (self.root / image_id / "checksum").read_text(encoding="ascii").strip()
-        return V1Image(image_id, raw, self._layer(image_id).stat().st_size, checksum)
+            checksum = (self.root / image_id / "checksum").read_text(encoding="ascii", errors="replace").strip()
+        size = self._layer(image_id).stat().st_size
+        return V1Image(image_id, raw, size, checksum if is_digest(checksum) else None)
 
     def ancestry(self, image_id: ImageId) -> list[ImageId]:
         """Return the ids from the image down to its base. Raises NotFound, InvalidDocument for a cycle."""
         ids: list[ImageId] = []
+        if not is_image_id(image_id):
+            raise NotFound(f"no image {printable(image_id, 80)} in {self.root}")
         parent: str | None = image_id
         while parent:
             if not is_image_id(parent) or parent in ids or len(ids) >= _LONGEST_CHAIN:
@@ -91,29 +96,38 @@ class V1Directory:
 
     def add(self, image: V1Image, open_layer: Callable[[int], Reader]) -> bool | None:
         """Take the image in, unless it is here already. See `V1Destination.add`."""
-        home = self.root / image.id
-        with suppress(NotFound):
-            self._read(image.id)
-            size = self._layer(image.id).stat().st_size
-            if image.size in {None, size}:
-                self._observe(LayerFinished(image.id, size, None))
-                return None
+        home = self.root / parse_image_id(image.id)
         with local_faults(home):
             home.mkdir(parents=True, exist_ok=True)
-        verified = arrive(home / "layer.tar", image, open_layer, self._observe)
-        write_whole(home / "VERSION", b"1.0")
-        if image.checksum is not None:
-            write_whole(home / "checksum", image.checksum.encode())
-        write_whole(home / "json", image.raw)
-        return verified
+            with locked(home / ".lock", self._observe):
+                if self._has(image):
+                    self._observe(LayerFinished(image.id, (home / "layer.tar").stat().st_size, None))
+                    return None
+                (home / "json").unlink(missing_ok=True)
+                (home / "checksum").unlink(missing_ok=True)
+                verified = arrive(home / "layer.tar", image, open_layer, self._observe)
+                write_whole(home / "VERSION", b"1.0")
+                if image.checksum is not None:
+                    write_whole(home / "checksum", image.checksum.encode())
+                write_whole(home / "json", image.raw)
+                return verified
 
     def tag(self, repository: str, tag: str, image_id: ImageId) -> None:
         """Let a tag name an image that is complete here. Raises NotFound."""
         self.ancestry(image_id)
-        with local_faults(self.root), exclusive(self.root / ".lock", self._observe):
+        with local_faults(self.root), locked(self.root / ".lock", self._observe):
             names = self._names()
             names.setdefault(repository, {})[tag] = image_id
             write_whole(self.root / "repositories", msgspec.json.format(msgspec.json.encode(names)))
+
+    def _has(self, wanted: V1Image) -> bool:
+        """Say whether the very image is here; what is not known of either side is not compared."""
+        try:
+            here = self.image(wanted.id)
+        except NotFound:
+            return False
+        sizes, sums = {here.size, wanted.size} - {None}, {here.checksum, wanted.checksum} - {None}
+        return here.raw == wanted.raw and len(sizes) == 1 and len(sums) < 2
 
     def _names(self) -> _Repositories:
         try:

@@ -17,14 +17,14 @@ from dockless.faces.cli.options import Connection, as_json, connects
 @connects
 def blob(location: str, output: str, **options: Any) -> None:
     """Fetch one layer, checked: v1:REGISTRY/REPOSITORY@ID, or the topmost one of a tag."""
+    if output == "-" and sys.stdout.isatty():
+        raise click.UsageError("a layer is not for a terminal; give -o FILE or a pipe")
     to = Connection(location, options)
     with to.image() as image, to.show:
         image_id = to.image_id(image)
         if output != "-":
             image.download(image_id, output)
             return
-        if sys.stdout.isatty():
-            raise click.UsageError("a layer is not for a terminal; give -o FILE or a pipe")
         with image.layer_reader(image_id) as layer:
             shutil.copyfileobj(layer, sys.stdout.buffer, 1 << 18)
 

@@ -7,6 +7,7 @@ Rules:
 """
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from dockless.model.errors import DocklessError
+from dockless.model.errors import DocklessError, LocalFault
 from dockless.model.printable import printable
 from dockless.model.version import __version__
 
@@ -45,9 +46,8 @@ class _Verbs(click.Group):
         except DocklessError as error:
             _say(error, with_traceback=ctx.meta.get(VERBOSE, 0) > 1)
             raise click.exceptions.Exit(error.exit_code) from None
-        except BrokenPipeError:  # here, before click makes a 1 of it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
-            raise click.exceptions.Exit(141) from None
+        except OSError as error:  # here, before click makes a 1 of a reader that left
+            raise click.exceptions.Exit(_cannot_write(error)) from None
         return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -76,20 +76,35 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of another alphabet is no reason to fail
     code = 1
     try:
         result = cli.main(prog_name="dockless", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        verb = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "dockless"
+        _say(LocalFault(error.format_message(), hint=f"{verb} --help"))
         code = error.exit_code
+    except OSError as error:
+        code = _cannot_write(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
     sys.exit(code)
 
 
-def _say(error: DocklessError, *, with_traceback: bool) -> None:
+def _cannot_write(error: OSError) -> int:
+    """Say so, unless it was the reader who left; return the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains again
+    if isinstance(error, BrokenPipeError):
+        return 141
+    _say(LocalFault(f"cannot write {error.filename or 'the result'}: {error.strerror}"))
+    return LocalFault.exit_code
+
+
+def _say(error: DocklessError, *, with_traceback: bool = False) -> None:
     if with_traceback:
         traceback.print_exception(error)
     click.echo(f"error: {printable(str(error))}", err=True)

@@ -9,7 +9,7 @@ import click
 from dockless.faces import environment
 from dockless.faces.cli.main import VERBOSE
 from dockless.faces.cli.show import Show
-from dockless.faces.v1 import Image, get_image
+from dockless.faces.v1 import Image, get_image, open_image
 from dockless.model.errors import InvalidReference, Unsupported
 from dockless.model.image_id import ImageId
 from dockless.model.location import V1Location, parse_location
@@ -22,7 +22,9 @@ from dockless.wire.v1.conversation import Credential
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--plain-http", is_flag=True, help="Speak HTTP without TLS. Loopback hosts need no flag."),
+    click.option(
+        "--plain-http", is_flag=True, help="Speak HTTP without TLS, as loopback hosts get without a TLS option."
+    ),
     click.option("--insecure", is_flag=True, help="Speak TLS without checking certificates."),
     click.option("--ca-file", metavar="FILE", help="PEM file of authorities to trust besides the system's."),
     click.option("-u", "--username", metavar="NAME", help="User for the registry."),
@@ -68,7 +70,9 @@ class Connection:
             )
         self.location = location
         self.show = Show(quiet=options["quiet"])
-        plain = options["plain_http"] or is_loopback(origin(f"http://{location.registry}")[1])
+        asks_for_tls = options["insecure"] or options["ca_file"] is not None
+        here = is_loopback(origin(f"http://{location.registry}")[1])
+        plain = options["plain_http"] or (here and not asks_for_tls)
         self.url = f"{'http' if plain else 'https'}://{location.registry}"
         self.credential = _credential(options)
         self.settings = _settings(options)
@@ -82,7 +86,8 @@ class Connection:
         """Ask the index for the repository."""
         if not self.location.repository:
             raise InvalidReference(f"{self.location} names no repository", hint="Write v1:REGISTRY/REPOSITORY.")
-        return get_image(
+        ask = open_image if self.location.image_id else get_image  # by id alone no tags are needed
+        return ask(
             self.location.repository,
             self.url,
             credential=self.credential,

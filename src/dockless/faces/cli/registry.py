@@ -16,7 +16,7 @@ from dockless.faces.cli.options import Connection, as_json, connects
 def ping(registry: str, json: bool, **options: Any) -> None:
     """Say how REGISTRY presents itself (v1:HOST[:PORT])."""
     to = Connection(_v1(registry), options)
-    answer = v1.ping(to.url, credential=to.credential, settings=to.settings)
+    answer = v1.ping(to.url, credential=to.credential, settings=to.settings, observe=to.show.observe)
     if json:
         show.json({"registry": to.location.registry, "v1": answer})
         return
@@ -32,7 +32,7 @@ def ping(registry: str, json: bool, **options: Any) -> None:
 def search(registry: str, query: str, json: bool, **options: Any) -> None:
     """List the repositories of REGISTRY whose name holds QUERY, all pages."""
     to = Connection(_v1(registry), options)
-    found = v1.search(query, to.url, credential=to.credential, settings=to.settings)
+    found = v1.search(query, to.url, credential=to.credential, settings=to.settings, observe=to.show.observe)
     if json:
         show.json(list(found))
         return

@@ -41,7 +41,7 @@ def serve(
     from dockless.stores.v1_directory import V1Directory
 
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("HOST:PORT is wanted", param_hint="--listen")
     credentials = tuple(basic.split(":", 1)) if basic is not None else None
     if credentials is not None and len(credentials) != 2:

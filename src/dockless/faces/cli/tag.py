@@ -32,6 +32,6 @@ def digest(location: str, json: bool, **options: Any) -> None:
     with to.image() as image:
         image_id = to.image_id(image)
         if json:
-            show.json({"name": image.name, "tag": to.location.tag, "id": image_id})
+            show.json({"name": image.name, "tag": None if to.location.image_id else to.tag, "id": image_id})
         else:
             show.line(image_id)
