@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from dockless.model.errors import (
         Cancelled,
         ChecksumMismatch,
+        Conflict,
+        CopyFault,
         Denied,
         DocklessError,
         InvalidDocument,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Cancelled",
     "ChecksumMismatch",
+    "Conflict",
+    "CopyFault",
     "Denied",
     "DocklessError",
     "InvalidDocument",

@@ -13,7 +13,7 @@ import pytest
 
 from dockless import v1
 from dockless.model.errors import ChecksumMismatch, LocalFault, NetworkFault, RemoteFault, SizeMismatch
-from dockless.model.events import LayerFinished, LayerStarted, Notice, Retrying
+from dockless.model.events import BlobFinished, BlobStarted, Notice, Retrying
 from dockless.testing.images import MadeImage, make_image
 from dockless.testing.peer import Peer, Received, Reply, redirect
 from tests.scripted import NAME, QUICK, asked, endpoint, index, layer, layer_path, one_layer
@@ -64,7 +64,7 @@ class TestDownload:
     def test_without_a_checksum_it_is_said_to_be_unverified(self, tmp_path: Path) -> None:
         with Registry(IMAGE, checksums=False) as registry:
             assert registry.image.download(IMAGE.id, tmp_path / "layer").verified is False
-            assert LayerFinished(IMAGE.id, SIZE, verified=False) in registry.events
+            assert BlobFinished(IMAGE.id, SIZE, verified=False) in registry.events
 
     @pytest.mark.parametrize("chunked", [False, True])
     def test_with_neither_size_nor_checksum_a_cut_is_healed_all_the_same(self, tmp_path: Path, chunked: bool) -> None:
@@ -266,7 +266,7 @@ class TestResume:
             assert (tmp_path / "layer").read_bytes() == IMAGE.layer
             assert left_in(tmp_path) == ["layer"]
             assert asked(registry.peer, layer_path(IMAGE)) == [None, f"bytes={had}-{SIZE - 1}"]
-            assert LayerStarted(IMAGE.id, SIZE, had) in registry.events
+            assert BlobStarted(IMAGE.id, SIZE, had) in registry.events
 
     @pytest.mark.parametrize("left", [b"wrong" * 1000, IMAGE.layer + b"and more"], ids=["other bytes", "too many"])
     def test_a_partial_file_of_something_else_costs_one_fresh_start(self, tmp_path: Path, left: bytes) -> None:

@@ -22,6 +22,8 @@ EXIT_CODES = {
     "NetworkFault": 6,
     "LocalFault": 1,
     "Unsupported": 1,
+    "Conflict": 1,
+    "CopyFault": 1,
     "Cancelled": 130,
 }
 
@@ -75,3 +77,10 @@ def test_a_rate_limit_is_a_429_with_the_pause_asked_for() -> None:
 
 def test_a_rate_limit_need_not_name_a_pause() -> None:
     assert RateLimited("slow down").retry_after is None
+
+
+def test_a_copy_s_fault_is_that_of_its_side() -> None:
+    fault = errors.CopyFault(NotFound("no such tag", hint="look elsewhere", status=404), "source", None)
+
+    assert (str(fault), fault.side, fault.descriptor) == ("source: no such tag", "source", None)
+    assert (fault.hint, fault.status, fault.exit_code) == ("look elsewhere", 404, 3)

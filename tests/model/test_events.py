@@ -2,12 +2,12 @@
 
 import pytest
 
-from dockless.model.events import Event, LayerAdvanced, LayerFinished, LayerStarted, Notice, Observer, Retrying, ignore
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, Notice, Observer, Retrying, ignore
 
 EVENTS: list[Event] = [
-    LayerStarted("layer", size=None, offset=0),
-    LayerAdvanced("layer", done=1),
-    LayerFinished("layer", size=1, verified=None),
+    BlobStarted("layer", size=None, offset=0),
+    BlobAdvanced("layer", done=1),
+    BlobFinished("layer", size=1, verified=None),
     Retrying("refused", pause=0.5),
     Notice("something to know"),
 ]

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from dockless.model.errors import ChecksumMismatch, LocalFault, NetworkFault, SizeMismatch, VerificationFailed
-from dockless.model.events import Event, LayerFinished, LayerStarted, Notice, Retrying, ignore
+from dockless.model.events import BlobFinished, BlobStarted, Event, Notice, Retrying, ignore
 from dockless.stores import files
 from dockless.stores.base import V1Image
 from dockless.stores.files import arrive, exclusive, write_whole
@@ -63,7 +63,7 @@ def left_in(directory: Path) -> list[str]:
 
 class TestArrive:
     def test_a_layer_is_there_under_its_name_alone(self, tmp_path: Path) -> None:
-        assert arrive(tmp_path / "layer", IMAGE, Source(), ignore) is True
+        assert arrive(tmp_path / "layer", IMAGE.promise(), Source(), ignore) is True
         assert (tmp_path / "layer").read_bytes() == MADE.layer
         assert left_in(tmp_path) == ["layer"]
 
@@ -72,22 +72,22 @@ class TestArrive:
         self, tmp_path: Path, size: int | None, checksum: str | None
     ) -> None:
         image = V1Image(MADE.id, MADE.raw, size, checksum)
-        assert arrive(tmp_path / "layer", image, Source(), ignore) is (checksum is not None)
+        assert arrive(tmp_path / "layer", image.promise(), Source(), ignore) is (checksum is not None)
         assert (tmp_path / "layer").read_bytes() == MADE.layer
 
     def test_its_beginning_and_its_end_are_told(self, tmp_path: Path) -> None:
         events: list[Event] = []
-        arrive(tmp_path / "layer", IMAGE, Source(), events.append)
-        assert events[0] == LayerStarted(MADE.id, len(MADE.layer), 0)
-        assert events[-1] == LayerFinished(MADE.id, len(MADE.layer), verified=True)
+        arrive(tmp_path / "layer", IMAGE.promise(), Source(), events.append)
+        assert events[0] == BlobStarted(MADE.id, len(MADE.layer), 0)
+        assert events[-1] == BlobFinished(MADE.id, len(MADE.layer), verified=True)
 
     @pytest.mark.parametrize("had", [1, 50_000, len(MADE.layer) - 1, len(MADE.layer)])
     def test_a_partial_file_is_picked_up(self, tmp_path: Path, had: int) -> None:
         (tmp_path / PARTIAL).write_bytes(MADE.layer[:had])
         source, events = Source(), list[Event]()
-        assert arrive(tmp_path / "layer", IMAGE, source, events.append) is True
+        assert arrive(tmp_path / "layer", IMAGE.promise(), source, events.append) is True
         assert source.offsets == [had]
-        assert events[0] == LayerStarted(MADE.id, len(MADE.layer), had)
+        assert events[0] == BlobStarted(MADE.id, len(MADE.layer), had)
         assert (tmp_path / "layer").read_bytes() == MADE.layer
         assert left_in(tmp_path) == ["layer"]
 
@@ -95,7 +95,7 @@ class TestArrive:
     def test_a_partial_file_of_something_else_is_begun_anew(self, tmp_path: Path, had: bytes) -> None:
         (tmp_path / PARTIAL).write_bytes(had)
         source, events = Source(), list[Event]()
-        assert arrive(tmp_path / "layer", IMAGE, source, events.append) is True
+        assert arrive(tmp_path / "layer", IMAGE.promise(), source, events.append) is True
         assert source.offsets[-1] == 0
         assert [type(event) for event in events].count(Retrying) == 1
         assert (tmp_path / "layer").read_bytes() == MADE.layer
@@ -103,15 +103,15 @@ class TestArrive:
     def test_the_partial_file_of_another_image_is_left_alone(self, tmp_path: Path) -> None:
         other = ".layer.0123456789abcdef.partial"
         (tmp_path / other).write_bytes(b"other")
-        arrive(tmp_path / "layer", IMAGE, Source(), ignore)
+        arrive(tmp_path / "layer", IMAGE.promise(), Source(), ignore)
         assert left_in(tmp_path) == [other, "layer"]
 
     def test_what_came_before_a_cut_is_kept_and_gone_on_from(self, tmp_path: Path) -> None:
         with pytest.raises(NetworkFault):
-            arrive(tmp_path / "layer", IMAGE, Source(cut_at=60_000), ignore)
+            arrive(tmp_path / "layer", IMAGE.promise(), Source(cut_at=60_000), ignore)
         assert left_in(tmp_path) == [PARTIAL]
         source = Source()
-        arrive(tmp_path / "layer", IMAGE, source, ignore)
+        arrive(tmp_path / "layer", IMAGE.promise(), source, ignore)
         assert source.offsets == [60_000]
         assert (tmp_path / "layer").read_bytes() == MADE.layer
 
@@ -128,19 +128,19 @@ class TestArrive:
     def test_a_mismatch_leaves_nothing(self, tmp_path: Path, content: bytes, error: type[VerificationFailed]) -> None:
         source = Source(content)
         with pytest.raises(error):
-            arrive(tmp_path / "layer", IMAGE, source, ignore)
+            arrive(tmp_path / "layer", IMAGE.promise(), source, ignore)
         assert source.offsets == [0, 0]  # once more, from the start
         assert left_in(tmp_path) == []
 
     def test_a_mismatch_leaves_the_old_file_as_it_was(self, tmp_path: Path) -> None:
         (tmp_path / "layer").write_bytes(b"old")
         with pytest.raises(VerificationFailed):
-            arrive(tmp_path / "layer", IMAGE, Source(bytes(100_000)), ignore)
+            arrive(tmp_path / "layer", IMAGE.promise(), Source(bytes(100_000)), ignore)
         assert (tmp_path / "layer").read_bytes() == b"old"
 
     def test_a_mismatch_that_happens_once_costs_another_try(self, tmp_path: Path) -> None:
         source, events = Source(bytes(100_000), MADE.layer), list[Event]()
-        assert arrive(tmp_path / "layer", IMAGE, source, events.append) is True
+        assert arrive(tmp_path / "layer", IMAGE.promise(), source, events.append) is True
         assert source.offsets == [0, 0]
         assert [type(event) for event in events].count(Retrying) == 1
         assert (tmp_path / "layer").read_bytes() == MADE.layer
@@ -150,20 +150,20 @@ class TestArrive:
     )
     def test_every_reader_is_closed(self, tmp_path: Path, source: Source) -> None:
         with suppress(NetworkFault, VerificationFailed):
-            arrive(tmp_path / "layer", IMAGE, source, ignore)
+            arrive(tmp_path / "layer", IMAGE.promise(), source, ignore)
         assert source.offsets
         assert source.still_open == 0
 
     def test_a_directory_in_its_place_is_a_local_fault_and_leaves_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "layer").mkdir()
         with pytest.raises(LocalFault, match="layer"):
-            arrive(tmp_path / "layer", IMAGE, Source(), ignore)
+            arrive(tmp_path / "layer", IMAGE.promise(), Source(), ignore)
         assert left_in(tmp_path) == ["layer"]
 
     def test_a_directory_that_is_not_there_is_a_local_fault(self, tmp_path: Path) -> None:
         source = Source()
         with pytest.raises(LocalFault, match="No such file"):
-            arrive(tmp_path / "nowhere" / "layer", IMAGE, source, ignore)
+            arrive(tmp_path / "nowhere" / "layer", IMAGE.promise(), source, ignore)
         assert source.offsets == []
 
 
@@ -297,7 +297,7 @@ class TestExclusive:
         with held_elsewhere(tmp_path / PARTIAL) as holder:
             threading.Timer(0.3, holder.kill).start()
             source, events = Source(), list[Event]()
-            assert arrive(tmp_path / "layer", IMAGE, source, events.append) is True
+            assert arrive(tmp_path / "layer", IMAGE.promise(), source, events.append) is True
         assert isinstance(events[0], Notice)
         assert source.offsets == [1005, 0]  # "first" is not of this layer
         assert (tmp_path / "layer").read_bytes() == MADE.layer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dockless.model.errors import DocklessError, InvalidDocument, LocalFault, NotFound, SizeMismatch
-from dockless.model.events import Event, LayerFinished
+from dockless.model.events import BlobFinished, Event
 from dockless.model.image_id import ImageId
 from dockless.stores.base import V1Image
 from dockless.stores.v1_directory import FileReader, V1Directory
@@ -71,7 +71,7 @@ class TestAdd:
         store = put(V1Directory(tmp_path, events.append), TOP)
         events.clear()
         assert store.add(V1Image(TOP.id, TOP.raw, size, TOP.checksum), never) is None
-        assert events == [LayerFinished(TOP.id, len(TOP.layer), None)]
+        assert events == [BlobFinished(TOP.id, len(TOP.layer), None)]
 
     def test_a_layer_of_the_wrong_size_is_fetched_again(self, store: V1Directory) -> None:
         put(store, TOP)

@@ -97,5 +97,5 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(LocalFault, match="no regular file"):
-        arrive(fifo, WHOLE, GIVEN, lambda _: None)
+        arrive(fifo, WHOLE.promise(), GIVEN, lambda _: None)
     assert fifo.is_fifo()

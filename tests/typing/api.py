@@ -13,7 +13,7 @@ import msgspec
 import dockless
 from dockless import v1
 from dockless.model.errors import DocklessError
-from dockless.model.events import Event, LayerAdvanced, LayerFinished, LayerStarted, Notice, Retrying
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, Notice, Retrying
 from dockless.model.image_id import ImageId
 
 
@@ -148,11 +148,11 @@ def settings() -> None:
 
 def observe(event: Event) -> None:
     match event:
-        case LayerStarted():
+        case BlobStarted():
             assert_type(event.offset, int)
-        case LayerAdvanced():
+        case BlobAdvanced():
             assert_type(event.done, int)
-        case LayerFinished():
+        case BlobFinished():
             assert_type(event.verified, bool | None)
         case Retrying():
             assert_type(event.pause, float)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from dockless.model.errors import ChecksumMismatch, SizeMismatch
-from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Reader, pump
+from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Promise, Reader, pump
 
 JSON = b'{"id": "x"}'
 LAYER = b"the layer's bytes"
@@ -40,6 +40,10 @@ def at(offset: int, reader: Reader) -> Callable[[int], Reader]:
     return open_at
 
 
+def promise(size: int | None, checksum: str | None) -> Promise:
+    return Promise("x", size, checksum, lambda: PayloadSum(JSON), "layer")
+
+
 def checked(
     *chunks: bytes,
     size: int | None = len(LAYER),
@@ -48,7 +52,7 @@ def checked(
     offset: int = 0,
 ) -> CheckedReader:
     reader = Chunks(*chunks)
-    return CheckedReader("the layer", at(offset, reader), JSON, size=size, checksum=checksum, replayed=replayed)
+    return CheckedReader(promise(size, checksum), at(offset, reader), replayed)
 
 
 def drain(reader: Reader) -> bytes:
@@ -132,14 +136,14 @@ def test_the_wrong_bytes_end_with_an_error(size: int | None) -> None:
 def test_too_few_bytes_end_with_an_error_of_the_size_first() -> None:
     reader = checked(LAYER[:-1], checksum=WRONG)
 
-    with pytest.raises(SizeMismatch, match=f"the layer has {len(LAYER) - 1} bytes, {len(LAYER)} were promised"):
+    with pytest.raises(SizeMismatch, match=f"layer x has {len(LAYER) - 1} bytes, {len(LAYER)} were promised"):
         drain(reader)
 
 
 def test_a_byte_too_many_is_never_handed_on() -> None:
     body = bytearray()
 
-    with pytest.raises(SizeMismatch, match=f"the layer has more than the {len(LAYER)} bytes promised"):
+    with pytest.raises(SizeMismatch, match=f"layer x has more than the {len(LAYER)} bytes promised"):
         pump(checked(LAYER, b"!"), body.extend)
 
     assert body == LAYER
@@ -178,12 +182,12 @@ def test_more_than_the_size_left_by_an_earlier_try_asks_for_nothing() -> None:
         pytest.fail("asked")
 
     with pytest.raises(SizeMismatch):
-        CheckedReader("the layer", refuse, JSON, size=3, checksum=None, replayed=views(b"four"))
+        CheckedReader(promise(3, None), refuse, views(b"four"))
 
 
 def test_closing_closes_what_is_read_from() -> None:
     inner = Chunks()
 
-    CheckedReader("the layer", at(0, inner), JSON, size=None, checksum=None).close()
+    CheckedReader(promise(None, None), at(0, inner)).close()
 
     assert inner.closed == 1

@@ -149,13 +149,7 @@ class Image:
     def layer_reader(self, image_id: str) -> LayerReader:
         """Open a layer: a context manager and a raw binary file. See LayerReader."""
         image = self._repository.image(parse_image_id(image_id))
-        reader = CheckedReader(
-            f"layer {image.id}",
-            lambda offset: self._repository.layer(image, offset),
-            image.raw,
-            size=image.size,
-            checksum=image.checksum,
-        )
+        reader = CheckedReader(image.promise(), lambda offset: self._repository.layer(image, offset))
         return LayerReader(reader, image.size)
 
     def layer_urls(self, image_id: str) -> list[str]:
@@ -180,7 +174,7 @@ class Image:
 
     def _download(self, image_id: ImageId, path: Path) -> Downloaded:
         image: V1Image = self._repository.image(image_id)
-        verified = arrive(path, image, lambda offset: self._repository.layer(image, offset), self._observe)
+        verified = arrive(path, image.promise(), lambda offset: self._repository.layer(image, offset), self._observe)
         return Downloaded(path, path.stat().st_size, verified)
 
     def download_image(self, tag: str, directory: str | PathLike[str], jobs: int = 4) -> Pulled:

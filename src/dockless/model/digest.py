@@ -3,6 +3,7 @@
 Only registered algorithms, lower case and of the right length: nothing else reaches a path, a URL or a comparison.
 """
 
+import hashlib
 import re
 from typing import NewType
 
@@ -27,3 +28,8 @@ def parse_digest(text: str) -> Digest:
             hint="A digest is sha256: with 64, or sha512: with 128, lower-case hexadecimal digits.",
         )
     return Digest(text)
+
+
+def digest_of(content: bytes) -> Digest:
+    """Return the sha256 digest of bytes that are here."""
+    return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")

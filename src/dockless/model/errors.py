@@ -6,7 +6,10 @@ Rules:
 * No message ever holds a credential; words of a server are made printable before they enter one.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from dockless.model.descriptor import Descriptor
 
 
 class DocklessError(Exception):
@@ -42,7 +45,7 @@ class InvalidReference(DocklessError):
 class InvalidDocument(DocklessError):
     """A server or a file answered with something that is not the document it should be."""
 
-    usual_hint = "Is this a v1 registry, and not a page in front of one? `dockless ping v1:HOST` tells."
+    usual_hint = "Is this a registry, and not a page in front of one? `dockless ping` tells."
 
 
 class NotFound(DocklessError):
@@ -73,7 +76,7 @@ class VerificationFailed(DocklessError):
 class SizeMismatch(VerificationFailed):
     """More or fewer bytes than promised."""
 
-    usual_hint = "The layer is damaged at the registry, or was on the way; nothing was kept."
+    usual_hint = "It is damaged at its source, or was on the way; nothing was kept."
 
 
 class ChecksumMismatch(VerificationFailed):
@@ -120,6 +123,23 @@ class LocalFault(DocklessError):
 
 class Unsupported(DocklessError):
     """Not something this version, or this place, can do."""
+
+
+class Conflict(DocklessError):
+    """What is there is not what was to be put there, and it stays."""
+
+
+class CopyFault(DocklessError):
+    """A copy failed at one side: `side` is "source" or "destination", `descriptor` the content it failed at.
+
+    It is raised from the error of that side, whose status, hint and exit code it takes over.
+    """
+
+    def __init__(self, fault: DocklessError, side: str, descriptor: "Descriptor | None") -> None:
+        super().__init__(f"{side}: {fault}", hint=fault.hint, status=fault.status, causes=fault.causes)
+        self.side = side
+        self.descriptor = descriptor
+        self.exit_code = fault.exit_code  # type: ignore[misc]  # that of this one, not of its class
 
 
 class Cancelled(DocklessError):

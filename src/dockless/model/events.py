@@ -5,25 +5,28 @@ from collections.abc import Callable
 import msgspec
 
 
-class LayerStarted(msgspec.Struct, frozen=True):
-    """A layer begins to arrive. `size` in bytes, None when unknown; `offset` is what an earlier try left here."""
+class BlobStarted(msgspec.Struct, frozen=True):
+    """A blob begins to arrive, under its digest or, in v1, its image id.
 
-    layer: str
+    `size` in bytes, None when unknown; `offset` is what an earlier try left at the destination.
+    """
+
+    blob: str
     size: int | None
     offset: int
 
 
-class LayerAdvanced(msgspec.Struct, frozen=True):
-    """`done` bytes of a layer are here; told for every chunk that came."""
+class BlobAdvanced(msgspec.Struct, frozen=True):
+    """`done` bytes of a blob are there; told for every chunk that came."""
 
-    layer: str
+    blob: str
     done: int
 
 
-class LayerFinished(msgspec.Struct, frozen=True):
-    """A layer is complete. `verified`: its checksum agreed; False: the server gave none; None: it was here already."""
+class BlobFinished(msgspec.Struct, frozen=True):
+    """A blob is complete. `verified`: its checksum agreed; False: there was none; None: it was there already."""
 
-    layer: str
+    blob: str
     size: int
     verified: bool | None
 
@@ -41,7 +44,7 @@ class Notice(msgspec.Struct, frozen=True):
     text: str
 
 
-Event = LayerStarted | LayerAdvanced | LayerFinished | Retrying | Notice
+Event = BlobStarted | BlobAdvanced | BlobFinished | Retrying | Notice
 Observer = Callable[[Event], None]
 
 

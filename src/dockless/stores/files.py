@@ -9,16 +9,15 @@ Rules:
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from dockless.model.errors import LocalFault, VerificationFailed
-from dockless.model.events import LayerAdvanced, LayerFinished, LayerStarted, Notice, Observer, Retrying
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Notice, Observer, Retrying
 from dockless.net.waiting import pause
-from dockless.stores.base import V1Image
-from dockless.wire.stream import CheckedReader, Reader, pump
+from dockless.wire.stream import CheckedReader, Promise, Source, pump
 
 try:
     import fcntl
@@ -39,26 +38,26 @@ def local_faults(path: Path) -> Iterator[None]:
         raise LocalFault(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> bool:
-    """Let a layer arrive at `path`; `open_layer(offset)` opens it, again at n to resume.
+def arrive(path: Path, promise: Promise, source: Source, observe: Observer) -> bool:
+    """Let a blob arrive at `path`.
 
-    Returns whether a checksum agreed (False: the server gave none). Raises SizeMismatch, ChecksumMismatch, LocalFault
-    and what the layer raises; then `path` is as it was.
+    Returns whether a checksum agreed (False: there was none). Raises SizeMismatch, ChecksumMismatch, LocalFault and
+    what the source raises; then `path` is as it was.
     """
     if path.exists() and not path.is_file():
         kind = "a directory" if path.is_dir() else "no regular file"
         raise LocalFault(
             f"cannot write {path}: it is {kind}", hint="Name a file; a pipe is fed through standard output."
         )
-    partial = path.with_name(f".{path.name}.{image.id[:16]}.partial")
+    partial = path.with_name(f".{path.name}.{promise.blob.rpartition(':')[2][:16]}.partial")
     with local_faults(path), exclusive(partial, observe) as file:
         try:
-            size = _fill(file, image, open_layer, observe)
+            size = _fill(file, promise, source, observe)
         except VerificationFailed as fault:
             file.truncate(0)
             observe(Retrying(str(fault), 0.0))
             try:
-                size = _fill(file, image, open_layer, observe)
+                size = _fill(file, promise, source, observe)
             except VerificationFailed:
                 _discard(file, partial)
                 raise
@@ -66,25 +65,18 @@ def arrive(path: Path, image: V1Image, open_layer: Callable[[int], Reader], obse
             _discard(file, partial)  # a full disk is not helped by what is half there
             raise
         _finish(file, partial, path)
-    verified = image.checksum is not None
-    observe(LayerFinished(image.id, size, verified))
+    verified = promise.checksum is not None
+    observe(BlobFinished(promise.blob, size, verified))
     return verified
 
 
-def _fill(file: BinaryIO, image: V1Image, open_layer: Callable[[int], Reader], observe: Observer) -> int:
+def _fill(file: BinaryIO, promise: Promise, source: Source, observe: Observer) -> int:
     """Complete the partial file and check it; return its size."""
     file.seek(0)
-    reader = CheckedReader(
-        f"layer {image.id}",
-        open_layer,
-        image.raw,
-        size=image.size,
-        checksum=image.checksum,
-        replayed=_blocks(file),
-    )
+    reader = CheckedReader(promise, source, _blocks(file))
     try:
-        observe(LayerStarted(image.id, image.size, reader.done))
-        pump(reader, _Writer(file).write, lambda _: observe(LayerAdvanced(image.id, reader.done)))
+        observe(BlobStarted(promise.blob, promise.size, reader.done))
+        pump(reader, _Writer(file).write, lambda _: observe(BlobAdvanced(promise.blob, reader.done)))
     finally:
         reader.close()
     return reader.done

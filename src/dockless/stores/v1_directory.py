@@ -12,7 +12,7 @@ Rules:
 """
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -21,13 +21,13 @@ import msgspec
 
 from dockless.model.digest import is_digest
 from dockless.model.errors import InvalidDocument, NotFound
-from dockless.model.events import LayerFinished, Observer, ignore
+from dockless.model.events import BlobFinished, Observer, ignore
 from dockless.model.image_id import ImageId, is_image_id, parse_image_id
 from dockless.model.printable import printable
 from dockless.model.v1_documents import V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
 from dockless.stores.files import arrive, local_faults, locked, write_whole
-from dockless.wire.stream import Reader
+from dockless.wire.stream import Reader, Source
 
 _Repositories = dict[str, dict[str, ImageId]]
 _LONGEST_CHAIN = 4096
@@ -94,18 +94,18 @@ class V1Directory:
         """Open a layer."""
         return FileReader(self._layer(image.id), offset)
 
-    def add(self, image: V1Image, open_layer: Callable[[int], Reader]) -> bool | None:
+    def add(self, image: V1Image, source: Source) -> bool | None:
         """Take the image in, unless it is here already. See `V1Destination.add`."""
         home = self.root / parse_image_id(image.id)
         with local_faults(home):
             home.mkdir(parents=True, exist_ok=True)
             with locked(home / ".lock", self._observe):
                 if self._has(image):
-                    self._observe(LayerFinished(image.id, (home / "layer.tar").stat().st_size, None))
+                    self._observe(BlobFinished(image.id, (home / "layer.tar").stat().st_size, None))
                     return None
                 (home / "json").unlink(missing_ok=True)
                 (home / "checksum").unlink(missing_ok=True)
-                verified = arrive(home / "layer.tar", image, open_layer, self._observe)
+                verified = arrive(home / "layer.tar", image.promise(), source, self._observe)
                 write_whole(home / "VERSION", b"1.0")
                 if image.checksum is not None:
                     write_whole(home / "checksum", image.checksum.encode())

@@ -7,6 +7,9 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+import msgspec
+
+from dockless.model.descriptor import Descriptor
 from dockless.model.errors import ChecksumMismatch, SizeMismatch
 
 
@@ -37,6 +40,8 @@ class BytesReader:
         """Nothing is behind it."""
 
 
+# Opens a body at an offset in bytes: again to try once more, at n to go on.
+Source = Callable[[int], Reader]
 Sink = Callable[[memoryview], object]
 
 
@@ -48,6 +53,29 @@ def pump(reader: Reader, *sinks: Sink) -> int:
             sink(chunk)
         moved += len(chunk)
     return moved
+
+
+class Sum(Protocol):
+    """A checksum that grows; `str()` gives it as `algorithm:hex`."""
+
+    def update(self, chunk: memoryview) -> None:
+        """Take the next bytes."""
+        ...
+
+
+class DigestSum:
+    """The digest of bytes as they are."""
+
+    def __init__(self, algorithm: str = "sha256") -> None:
+        self._algorithm = algorithm
+        self._sum = hashlib.new(algorithm)
+
+    def update(self, chunk: memoryview) -> None:
+        """Take the next bytes."""
+        self._sum.update(chunk)
+
+    def __str__(self) -> str:
+        return f"{self._algorithm}:{self._sum.hexdigest()}"
 
 
 class PayloadSum:
@@ -64,43 +92,56 @@ class PayloadSum:
         return f"sha256:{self._sum.hexdigest()}"
 
 
+class Promise(msgspec.Struct, frozen=True):
+    """What is promised of a blob; a size or checksum of None is not known and not compared.
+
+    `blob` is its digest or image id, `kind` what messages call it; `begin_sum` begins the checksum.
+    """
+
+    blob: str
+    size: int | None
+    checksum: str | None
+    begin_sum: Callable[[], Sum]
+    kind: str = "blob"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.blob}"
+
+
+def promise_of(wanted: Descriptor) -> Promise:
+    """Return what a descriptor promises."""
+    algorithm = wanted.digest.partition(":")[0]
+    return Promise(wanted.digest, wanted.size, wanted.digest, lambda: DigestSum(algorithm))
+
+
 class CheckedReader:
     """A Reader over another that ends with an error unless size and checksum agree: size first, then checksum.
 
-    `replayed` are the bytes an earlier try left behind, chunk by chunk; `reader` goes on after them. `done` counts
-    both. A size or checksum of None is not compared.
+    `replayed` are the bytes an earlier try left behind, chunk by chunk; the source is opened after them. `done` counts
+    both.
     """
 
-    def __init__(
-        self,
-        what: str,
-        open_at: Callable[[int], Reader],
-        json: bytes,
-        *,
-        size: int | None,
-        checksum: str | None,
-        replayed: Iterable[memoryview] = (),
-    ) -> None:
+    def __init__(self, promise: Promise, source: Source, replayed: Iterable[memoryview] = ()) -> None:
         self.done = 0
-        self._what = what
-        self._size = size
-        self._checksum = checksum
-        self._sum = PayloadSum(json)
+        self._promise = promise
+        self._sum = promise.begin_sum() if promise.checksum is not None else None
         for chunk in replayed:
             self._take(chunk)
-        self._reader = open_at(self.done)
+        self._reader = source(self.done)
 
     def read_chunk(self) -> memoryview:
         """Return the next bytes; at the end raise SizeMismatch or ChecksumMismatch, or return nothing."""
         chunk = self._reader.read_chunk()
         if chunk:
             self._take(chunk)
-        elif self._size is not None and self.done != self._size:
-            raise SizeMismatch(f"{self._what} has {self.done} bytes, {self._size} were promised")
-        elif self._checksum is not None and str(self._sum) != self._checksum:
+            return chunk
+        size, checksum = self._promise.size, self._promise.checksum
+        if size is not None and self.done != size:
+            raise SizeMismatch(f"{self._promise} has {self.done} bytes, {size} were promised")
+        if self._sum is not None and str(self._sum) != checksum:
             raise ChecksumMismatch(
-                f"{self._what} is not what its checksum promises: {self._sum} came, {self._checksum} was promised",
-                hint="The layer is damaged at the registry, or was on the way; nothing was kept.",
+                f"{self._promise} is not what its checksum promises: {self._sum} came, {checksum} was promised",
+                hint="It is damaged at its source, or was on the way; nothing was kept.",
             )
         return chunk
 
@@ -110,7 +151,7 @@ class CheckedReader:
 
     def _take(self, chunk: memoryview) -> None:
         self.done += len(chunk)
-        if self._size is not None and self.done > self._size:
-            raise SizeMismatch(f"{self._what} has more than the {self._size} bytes promised")
-        if self._checksum is not None:
+        if self._promise.size is not None and self.done > self._promise.size:
+            raise SizeMismatch(f"{self._promise} has more than the {self._promise.size} bytes promised")
+        if self._sum is not None:
             self._sum.update(chunk)

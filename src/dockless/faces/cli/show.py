@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import click
 import msgspec
 
-from dockless.model.events import Event, LayerAdvanced, LayerFinished, LayerStarted, Notice, Retrying
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, Notice, Retrying
 from dockless.model.printable import printable
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class Show:
                     self._say(f"note: {text}")
                 case Retrying(cause, pause):
                     self._say(f"retrying in {pause:.1f} s: {cause}")
-                case LayerStarted(layer, total, offset):
+                case BlobStarted(layer, total, offset):
                     self._started(layer, total, offset)
-                case LayerAdvanced(layer, done):
+                case BlobAdvanced(layer, done):
                     self._advanced(layer, done)
-                case LayerFinished(layer, total, verified):
+                case BlobFinished(layer, total, verified):
                     self._finished(layer, total, verified)
 
     def _started(self, layer: str, total: int | None, offset: int) -> None:
