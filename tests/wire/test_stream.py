@@ -127,7 +127,7 @@ def test_the_wrong_bytes_end_with_an_error(size: int | None) -> None:
     with pytest.raises(ChecksumMismatch) as caught:
         reader.read_chunk()
 
-    assert str(caught.value).startswith("the layer ")
+    assert str(caught.value).startswith("layer x ")
     assert CHECKSUM in str(caught.value)
     assert WRONG in str(caught.value)
     assert caught.value.hint
