@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from dockless.model.descriptor import Descriptor, describe
+from dockless.model.digest import Digest
 from dockless.model.errors import ChecksumMismatch, SizeMismatch
-from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Promise, Reader, pump
+from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Promise, Reader, promise_of, pump
 
 JSON = b'{"id": "x"}'
 LAYER = b"the layer's bytes"
@@ -191,3 +193,18 @@ def test_closing_closes_what_is_read_from() -> None:
     CheckedReader(promise(None, None), at(0, inner)).close()
 
     assert inner.closed == 1
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_descriptor_promises_size_and_digest_whatever_the_algorithm(algorithm: str) -> None:
+    digest = Digest(f"{algorithm}:{hashlib.new(algorithm, LAYER).hexdigest()}")
+    promised = promise_of(Descriptor("a/b", digest, len(LAYER)))
+    assert drain(CheckedReader(promised, lambda _: BytesReader(LAYER))) == LAYER
+    with pytest.raises(ChecksumMismatch, match=f"blob {digest} is not what its checksum promises"):
+        drain(CheckedReader(promised, lambda _: BytesReader(LAYER[::-1])))
+
+
+def test_a_descriptor_s_size_is_held_against_the_first_byte_too_many() -> None:
+    promised = promise_of(describe(LAYER, "a/b"))
+    with pytest.raises(SizeMismatch, match="more than"):
+        drain(CheckedReader(promised, lambda _: BytesReader(LAYER + b"!")))

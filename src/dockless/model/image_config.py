@@ -23,7 +23,7 @@ class RootFS(msgspec.Struct, frozen=True, kw_only=True):
     """The digests of the layers as tars, unpacked, base first."""
 
     type: str = "layers"
-    diff_ids: tuple[str, ...] = ()
+    diff_ids: tuple[str, ...] | None = ()  # None: some builders write null for an image without layers
 
 
 class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
