@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 
 from dockless.model.errors import NetworkFault, RemoteFault
-from dockless.net.http import Cookies, PooledTransport, Response, Transport
+from dockless.net.http import Cookies, PooledTransport, Transport
+from dockless.net.response import Response
 from dockless.testing.peer import Peer, Received, Reply
 from dockless.wire.http import Headers, Request
 from tests.scripted import QUICK

@@ -118,7 +118,8 @@ def test_a_long_url_is_shown_in_short() -> None:
 def test_a_request_is_shown_without_headers_and_query() -> None:
     request = Request("https://me:hunter2@r.example/layer?Signature=secret", (("Authorization", "Token t"),))
 
-    assert repr(request) == str(request) == "Request('https://r.example/layer')"
+    assert repr(request) == "Request(GET 'https://r.example/layer')"
+    assert str(request) == "GET https://r.example/layer"
 
 
 def test_five_statuses_are_redirects_and_304_is_none() -> None:

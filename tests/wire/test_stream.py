@@ -125,14 +125,22 @@ def test_what_agrees_with_size_and_checksum_is_read_to_its_end() -> None:
 def test_the_wrong_bytes_end_with_an_error(size: int | None) -> None:
     reader = checked(LAYER, size=size, checksum=WRONG)
 
-    assert bytes(reader.read_chunk()) == LAYER
     with pytest.raises(ChecksumMismatch) as caught:
-        reader.read_chunk()
+        drain(reader)
 
     assert str(caught.value).startswith("layer x ")
     assert CHECKSUM in str(caught.value)
     assert WRONG in str(caught.value)
     assert caught.value.hint
+
+
+def test_the_last_bytes_are_held_back_when_they_are_wrong() -> None:
+    promise = Promise("x", len(LAYER), WRONG, lambda: PayloadSum(JSON), "layer")
+    reader = CheckedReader(promise, at(0, Chunks(LAYER[:5], LAYER[5:])))
+
+    assert bytes(reader.read_chunk()) == LAYER[:5]
+    with pytest.raises(ChecksumMismatch):
+        reader.read_chunk()
 
 
 def test_too_few_bytes_end_with_an_error_of_the_size_first() -> None:

@@ -1,4 +1,4 @@
-"""The only module that sends: a small transport over pyreqwest.
+"""A small transport over pyreqwest; what carries a body goes through `net.upload` (docs/decisions/0008).
 
 Rules:
 * Redirects, cookies, decompression and the proxies of the environment are switched off in the client; those decisions
@@ -8,11 +8,12 @@ Rules:
 * A connection from the pool that the server closed meanwhile costs one silent repeat, on a connection of its own.
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import SyncClient, SyncClientBuilder
@@ -23,32 +24,32 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import SyncStreamRequest
 from pyreqwest.response import SyncResponseBodyReader
 
-from dockless.model.errors import LocalFault, NetworkFault, RemoteFault
-from dockless.model.printable import printable
+from dockless.model.errors import LocalFault, NetworkFault
+from dockless.net.response import Response, unreachable
 from dockless.net.settings import Settings
 from dockless.net.waiting import check, leave, off_main
-from dockless.wire.http import Headers, Request, origin, without_query
+from dockless.wire.http import Headers, Request, without_query
 from dockless.wire.proxy import proxy_for
+
+if TYPE_CHECKING:
+    from dockless.net.upload import Uploads
 
 _END = memoryview(b"")
 _POOLED = 32  # idle connections kept for each host
 
 
-class Response:
-    """An answer whose body is still to be read; a Reader. Use it with `contextlib.closing`."""
+class _Streamed(Response):
+    """An answer that the client reads chunk by chunk."""
 
     def __init__(self, request: Request, sent: SyncStreamRequest, idle_timeout: float) -> None:
         answer = sent.__enter__()
-        self.request = request
-        self.status = answer.status
-        self.headers = _headers(answer.headers)
+        super().__init__(request, answer.status, _headers(answer.headers))
         self._sent: SyncStreamRequest | None = sent
         self._body: SyncResponseBodyReader = answer.body_reader
         self._idle_timeout = idle_timeout
         self._reading = False
 
     def read_chunk(self) -> memoryview:
-        """Return the next bytes of the body, empty at its end. Raises NetworkFault when it is cut or stalls."""
         check()
         try:
             chunk = off_main(self._next)
@@ -56,19 +57,7 @@ class Response:
             raise _fault(error, self.request.url, self._idle_timeout) from error
         return _END if chunk is None else memoryview(chunk)
 
-    def read(self, most: int) -> bytes:
-        """Return the whole body. Raises RemoteFault when it is longer than `most` bytes."""
-        body = bytearray()
-        while chunk := self.read_chunk():
-            body += chunk
-            if len(body) > most:
-                raise RemoteFault(
-                    f"{without_query(self.request.url)}: the answer is longer than {most} bytes", status=self.status
-                )
-        return bytes(body)
-
     def close(self) -> None:
-        """Let go of the connection; what was not read closes it."""
         sent, self._sent = self._sent, None
         if sent is None:
             return
@@ -104,13 +93,17 @@ class PooledTransport:
         self._settings = settings
         self._pooled = _client(settings, idle=_POOLED)
         self._unpooled: SyncClient | None = None
+        self._uploads: Uploads | None = None
+        self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
-        """Return the answer, whatever its status. Raises NetworkFault."""
+        """Return the answer, whatever its status. Raises NetworkFault, and what the request's body raises."""
         check()
         return off_main(lambda: self._send(request))
 
     def _send(self, request: Request) -> Response:
+        if request.body is not None:
+            return self._uploading().send(request, request.body)
         try:
             return self._exchange(self._pooled, request)
         except DetailedPyreqwestError as error:
@@ -123,19 +116,30 @@ class PooledTransport:
         except DetailedPyreqwestError as error:
             raise _fault(error, request.url, self._settings.idle_timeout) from error
 
+    def _uploading(self) -> "Uploads":
+        from dockless.net.upload import Uploads  # noqa: PLC0415 - slow to import, and most runs send nothing
+
+        with self._lock:
+            self._uploads = self._uploads or Uploads(self._settings)
+            return self._uploads
+
     def _exchange(self, client: SyncClient, request: Request) -> Response:
         try:
-            builder = client.get(request.url).streamed_read_buffer_limit(0)
+            builder = client.request(request.method, request.url).streamed_read_buffer_limit(0)
         except ValueError as error:
             raise NetworkFault(f"{without_query(request.url)}: not a host that can be asked") from error
         builder = builder.header("Accept-Encoding", "identity")
+        if request.method not in {"GET", "HEAD"}:
+            builder = builder.header("Content-Length", "0")
         for name, value in request.headers:
             builder = builder.header(name, value, is_sensitive=True)
-        return Response(request, builder.build_streamed(), self._settings.idle_timeout)
+        return _Streamed(request, builder.build_streamed(), self._settings.idle_timeout)
 
     def close(self) -> None:
         """Drop every connection."""
         self._pooled.close()
+        if self._uploads is not None:
+            self._uploads.close()
         if self._unpooled is not None:
             self._unpooled.close()
 
@@ -229,8 +233,6 @@ def _causes(error: DetailedPyreqwestError) -> list[str]:
 
 
 def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> NetworkFault:
-    scheme, host, port = origin(url)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     causes = _causes(error)
     connecting = any("(Connect)" in cause for cause in causes)
     if isinstance(error, ConnectTimeoutError) and connecting:
@@ -239,7 +241,4 @@ def _fault(error: DetailedPyreqwestError, url: str, idle_timeout: float) -> Netw
         reason = f"nothing came for {idle_timeout:g} s"
     else:
         reason = causes[-1] if causes else str(error.args[0])
-    return NetworkFault(
-        f"{place}: {printable(reason, 300)}",
-        hint=f"Is {scheme}://{place} up and reachable from here? Proxies and --plain-http count too.",
-    )
+    return unreachable(url, reason)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
+from msgspec import structs
+
 from dockless.model.errors import (
     Denied,
     DocklessError,
@@ -25,7 +27,8 @@ from dockless.model.errors import (
 )
 from dockless.model.events import Observer, Retrying, ignore
 from dockless.model.v1_documents import error_words
-from dockless.net.http import Cookies, PooledTransport, Response, Transport
+from dockless.net.http import Cookies, PooledTransport, Transport
+from dockless.net.response import Response
 from dockless.net.settings import Settings
 from dockless.net.waiting import pause
 from dockless.wire.http import MOST_REDIRECTS, REDIRECTS, Request, redirected, without_query
@@ -108,7 +111,9 @@ class Session:
 
     def _with_cookies(self, request: Request) -> Request:
         cookies = self.cookies.matching(request.url) if request.cookies else []
-        return Request(request.url, (*request.headers, ("Cookie", "; ".join(cookies)))) if cookies else request
+        if not cookies:
+            return request
+        return structs.replace(request, headers=(*request.headers, ("Cookie", "; ".join(cookies))))
 
 
 _PLACE_FAULTS = (NetworkFault, RemoteFault, NotFound, Unauthorized, Denied, InvalidDocument, VerificationFailed)
@@ -140,7 +145,7 @@ def _status_fault(response: Response) -> DocklessError:
         words = ""  # the status tells enough
     status = response.status
     said = f" - {words}" if words else ""
-    message = f"GET {without_query(response.request.url)}: HTTP {status}{said}"
+    message = f"{response.request}: HTTP {status}{said}"
     if status == 404:
         return NotFound(message, status=status)
     if status == 401:

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
+from msgspec import structs
 
 from dockless.model.errors import InvalidReference, RemoteFault
 from dockless.model.printable import is_printable, printable
 from dockless.model.reference import is_registry
+from dockless.wire.stream import BytesReader, Source
 
 MOST_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,8 +40,20 @@ class Headers:
         return next(iter(self.all(name)), None)
 
 
+class Body(msgspec.Struct, frozen=True):
+    """What a request carries: `size` bytes of a source, which is opened anew whenever the request is repeated."""
+
+    size: int
+    source: Source
+
+
+def body_of(content: bytes | memoryview) -> Body:
+    """Return bytes that are here as a body."""
+    return Body(len(content), lambda offset: BytesReader(content, offset))
+
+
 class Request(msgspec.Struct, frozen=True):
-    """What is asked; `cookies`: whether those of its host may travel with it. GET so far, which can be repeated.
+    """What is asked; `cookies`: whether those of its host may travel with it.
 
     `__repr__` hides what may be secret: headers and query.
     """
@@ -47,9 +61,14 @@ class Request(msgspec.Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     cookies: bool = True
+    method: str = "GET"
+    body: Body | None = None
 
     def __repr__(self) -> str:
-        return f"Request({without_query(self.url)!r})"
+        return f"Request({self.method} {without_query(self.url)!r})"
+
+    def __str__(self) -> str:
+        return f"{self.method} {without_query(self.url)}"
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("url", without_query(self.url))]
@@ -91,10 +110,13 @@ def without_query(url: str) -> str:
 def redirected(request: Request, status: int, location: str | None) -> Request:
     """Return the request that follows a redirect.
 
-    Another scheme, host or port gets no `Authorization` and no cookie; `Range` stays. From https to http is refused.
+    Another scheme, host or port gets no `Authorization` and no cookie; `Range` stays. From https to http is refused,
+    and for what is no mere question every redirect but 307 and 308, which keep method and body (RFC 9110, 15.4).
     Raises RemoteFault.
     """
     here = without_query(request.url)
+    if request.method not in {"GET", "HEAD"} and status not in {307, 308}:
+        raise RemoteFault(f"{request}: HTTP {status}, a redirect that would drop what is sent", status=status)
     try:
         target = urljoin(request.url, location or "")
         there = origin(target)
@@ -105,5 +127,6 @@ def redirected(request: Request, status: int, location: str | None) -> Request:
     if there[0] == "http" and origin(request.url)[0] == "https":
         raise RemoteFault(f"{here} redirects from https to http, which is refused", status=status)
     if there == origin(request.url):
-        return Request(target, request.headers, request.cookies)
-    return Request(target, tuple(pair for pair in request.headers if pair[0].lower() not in _SECRETS), cookies=False)
+        return structs.replace(request, url=target)
+    public = tuple(pair for pair in request.headers if pair[0].lower() not in _SECRETS)
+    return structs.replace(request, url=target, headers=public, cookies=False)

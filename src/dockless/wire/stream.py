@@ -28,7 +28,7 @@ class Reader(Protocol):
 class BytesReader:
     """Bytes that are here already, as a body."""
 
-    def __init__(self, content: bytes, offset: int = 0) -> None:
+    def __init__(self, content: bytes | memoryview, offset: int = 0) -> None:
         self._rest = memoryview(content)[offset:]
 
     def read_chunk(self) -> memoryview:
@@ -117,8 +117,9 @@ def promise_of(wanted: Descriptor) -> Promise:
 class CheckedReader:
     """A Reader over another that ends with an error unless size and checksum agree: size first, then checksum.
 
-    `replayed` are the bytes an earlier try left behind, chunk by chunk; the source is opened after them. `done` counts
-    both.
+    Where the size is promised, the checksum is compared before the last bytes are handed out: whoever sends them on
+    has not sent all when they are wrong. `replayed` are the bytes an earlier try left, chunk by chunk; the source
+    is opened after them. `done` counts both.
     """
 
     def __init__(self, promise: Promise, source: Source, replayed: Iterable[memoryview] = ()) -> None:
@@ -132,22 +133,26 @@ class CheckedReader:
     def read_chunk(self) -> memoryview:
         """Return the next bytes; at the end raise SizeMismatch or ChecksumMismatch, or return nothing."""
         chunk = self._reader.read_chunk()
+        size = self._promise.size
         if chunk:
             self._take(chunk)
-            return chunk
-        size, checksum = self._promise.size, self._promise.checksum
-        if size is not None and self.done != size:
+        elif size is not None and self.done != size:
             raise SizeMismatch(f"{self._promise} has {self.done} bytes, {size} were promised")
-        if self._sum is not None and str(self._sum) != checksum:
-            raise ChecksumMismatch(
-                f"{self._promise} is not what its checksum promises: {self._sum} came, {checksum} was promised",
-                hint="It is damaged at its source, or was on the way; nothing was kept.",
-            )
+        if self.done == size or not chunk:
+            self._compare()
         return chunk
 
     def close(self) -> None:
         """Close what is read from."""
         self._reader.close()
+
+    def _compare(self) -> None:
+        wanted = self._promise.checksum
+        if self._sum is not None and str(self._sum) != wanted:
+            raise ChecksumMismatch(
+                f"{self._promise} is not what its checksum promises: {self._sum} came, {wanted} was promised",
+                hint="It is damaged at its source, or was on the way; nothing was kept.",
+            )
 
     def _take(self, chunk: memoryview) -> None:
         self.done += len(chunk)

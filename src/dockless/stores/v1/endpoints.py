@@ -8,7 +8,7 @@ Rules:
 from collections.abc import Callable
 from typing import TypeVar
 
-from dockless.net.http import Response
+from dockless.net.response import Response
 from dockless.net.session import OK, Session, read_json
 from dockless.wire.http import Request, without_query
 

@@ -12,7 +12,7 @@ import random
 
 from dockless.model.errors import InvalidDocument, NetworkFault, RemoteFault, SizeMismatch
 from dockless.model.events import Retrying
-from dockless.net.http import Response
+from dockless.net.response import Response
 from dockless.net.waiting import pause
 from dockless.stores.base import V1Image
 from dockless.stores.v1.endpoints import Endpoints

@@ -14,7 +14,7 @@ from dockless.model.image_id import ImageId, is_image_id
 from dockless.model.location import is_v1_repository
 from dockless.model.printable import printable
 from dockless.model.v1_documents import SearchPage, SearchResult, ancestry, decode, tag_ids
-from dockless.net.http import Response
+from dockless.net.response import Response
 from dockless.net.session import LONGEST_JSON, Session, read_json
 from dockless.stores.base import V1Image
 from dockless.stores.v1.endpoints import Endpoints
