@@ -131,6 +131,10 @@ def test_what_would_change_a_path_or_a_url_is_no_place_in_a_v1_registry(text: st
         (ArchiveLocation("oci", "d"), "oci:d"),
         (ArchiveLocation("oci-archive", "C:\\f.tar", "t"), "oci-archive:C:\\f.tar:t"),
         (ArchiveLocation("docker-archive", "f", "h:1/a:t"), "docker-archive:f:h:1/a:t"),
+        (ArchiveLocation("oci", "d", None, DIGEST), f"oci:d@{DIGEST}"),
+        (ArchiveLocation("oci-archive", "a@b", "t", DIGEST), f"oci-archive:a@b:t@{DIGEST}"),
+        (ArchiveLocation("oci", "@sha256", LONG[1:]), f"oci:@sha256:{LONG[1:]}"),
+        (ArchiveLocation("oci", "@sha256", LONG), f"oci:@sha256:{LONG}"),
     ],
 )
 def test_a_location_is_written_as_it_is_read(location: Location, text: str) -> None:

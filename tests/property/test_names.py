@@ -58,8 +58,14 @@ paths = st.builds(
 ).filter(is_printable)
 plain_paths = st.lists(segments, min_size=1, max_size=4).map("/".join).filter(is_printable)
 archive_locations = st.builds(
-    ArchiveLocation, st.sampled_from(["oci", "oci-archive"]), paths, st.none() | tags
-) | st.builds(ArchiveLocation, st.just("docker-archive"), plain_paths, st.none() | references.map(str))
+    ArchiveLocation, st.sampled_from(["oci", "oci-archive"]), paths, st.none() | tags, st.none() | digests
+) | st.builds(
+    ArchiveLocation,
+    st.just("docker-archive"),
+    plain_paths,
+    st.none() | references.filter(lambda reference: reference.digest is None).map(str),
+    st.none() | digests,
+)
 
 near_misses = st.text("aB0.:/@-_[]% \\\0\n\x1b", max_size=24)
 anything = st.text() | near_misses

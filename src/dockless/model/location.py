@@ -6,6 +6,7 @@
     v1:REGISTRY  v1:REGISTRY/                           the registry itself
     oci:DIRECTORY[:TAG]  oci-archive:FILE[:TAG]         an OCI image layout, directory or tar
     docker-archive:FILE[:REFERENCE]                     what `docker save` writes
+    each of the last three with @DIGEST at its end      the same by digest
 
 Rules:
 * Without a slash, `v1:WORD` is a registry when its host holds a dot or is `localhost` or an address, and otherwise an
@@ -14,6 +15,7 @@ Rules:
   component is letters, digits, dot, dash and underscore, and not `.` or `..`: nothing that changes a path or a URL.
 * The path of a layout ends at the last colon after which no slash or backslash follows; that of a docker-archive at the
   first, since a reference holds both. A letter, a colon and a slash at the start are a drive.
+* An `@` belongs to a path unless a digest follows it to the end; a tag and a digest may both be given.
 """
 
 import re
@@ -21,6 +23,7 @@ from typing import Literal
 
 import msgspec
 
+from dockless.model.digest import Digest, is_digest
 from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId, is_image_id
 from dockless.model.printable import is_printable, printable
@@ -76,9 +79,12 @@ class ArchiveLocation(msgspec.Struct, frozen=True):
     kind: ArchiveKind
     path: str
     name: str | None = None
+    digest: Digest | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.path}" + (f":{self.name}" if self.name else "")
+        name = f":{self.name}" if self.name else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.kind}:{self.path}{name}{digest}"
 
 
 Location = RegistryLocation | V1Location | ArchiveLocation
@@ -126,6 +132,9 @@ def _names_registry(name: str) -> bool:
 
 
 def _archive(text: str, kind: ArchiveKind, rest: str) -> ArchiveLocation:
+    before, _, last = rest.rpartition("@")
+    digest = Digest(last) if before and is_digest(last) else None
+    rest = rest if digest is None else before
     drive = rest[:2] if _DRIVE.match(rest) else ""
     whole = rest[len(drive) :]
     path, colon, name = whole.partition(":") if kind == "docker-archive" else whole.rpartition(":")
@@ -135,7 +144,7 @@ def _archive(text: str, kind: ArchiveKind, rest: str) -> ArchiveLocation:
         raise _invalid(text, "a tag is missing after the last colon")
     if not drive + path or not is_printable(rest):
         raise _invalid(text, "the path is missing, or holds what no path should")
-    return ArchiveLocation(kind, drive + path, name or None)
+    return ArchiveLocation(kind, drive + path, name or None, digest)
 
 
 def _invalid(text: str, reason: str) -> InvalidReference:
