@@ -7,7 +7,8 @@ with v1.get_image("library/alpine", "https://registry.example") as image:
     image.download_image("latest", "alpine")
 """
 
-from dockless.faces.v1 import DOCKER_HUB, Downloaded, Image, LayerReader, get_image, open_image, ping, search
+from dockless.faces.blob_reader import BlobReader as LayerReader
+from dockless.faces.v1 import DOCKER_HUB, Downloaded, Image, get_image, open_image, ping, search
 from dockless.model.v1_documents import SearchResult, V1Config, V1ImageConfig
 from dockless.net.settings import Settings
 from dockless.ops.inspect_v1 import ImageSummary, LayerSummary

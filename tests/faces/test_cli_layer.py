@@ -57,7 +57,9 @@ class TestBlob:
         with registry(BIG) as peer:
             layer(peer, BIG, Reply(body=bytes(len(BIG.layer))))
             code, out, err = run("blob", at(peer), "-o", "-")
-        assert (code, out) == (5, bytes(len(BIG.layer)))
+        assert code == 5
+        assert len(out) < len(BIG.layer)  # the last bytes are held back, so nobody takes it for whole
+        assert out == bytes(len(out))
         assert b"is not what its checksum promises" in err
 
     def test_damage_leaves_no_file(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

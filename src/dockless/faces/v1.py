@@ -1,6 +1,5 @@
 """The library's face for Docker Registry v1: an image by name, and everything that can be read of it."""
 
-import io
 from collections.abc import Iterator
 from functools import cached_property
 from os import PathLike
@@ -11,6 +10,7 @@ from typing import Self, TypeVar, overload
 import msgspec
 
 from dockless.faces import environment
+from dockless.faces.blob_reader import BlobReader
 from dockless.model.events import Observer, ignore
 from dockless.model.image_id import ImageId, parse_image_id
 from dockless.model.v1_documents import SearchResult, V1ImageConfig, image_config
@@ -23,7 +23,7 @@ from dockless.stores.base import V1Image
 from dockless.stores.files import arrive
 from dockless.stores.v1.registry import V1Index, V1Repository, image_id_of
 from dockless.stores.v1_directory import V1Directory
-from dockless.wire.stream import CheckedReader, Reader
+from dockless.wire.stream import CheckedReader
 from dockless.wire.v1.conversation import Credential, Ping, authorization
 
 DOCKER_HUB = "https://index.docker.io"
@@ -37,41 +37,6 @@ class Downloaded(msgspec.Struct, frozen=True):
     path: Path
     size: int
     verified: bool
-
-
-class LayerReader(io.RawIOBase):
-    """A layer's stored bytes as a binary file to read from, flat in memory.
-
-    Reading heals a cut by itself. At the end it raises SizeMismatch or ChecksumMismatch if what was read is not what
-    the server promised; `size` is in bytes, None until it is known.
-    """
-
-    def __init__(self, reader: Reader, size: int | None) -> None:
-        self.size = size
-        self._reader = reader
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
-        """Read up to `len(buffer)` bytes into `buffer`; return how many, 0 at the end."""
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-        view = memoryview(buffer).cast("B")
-        if not self._rest and view:
-            self._rest = self._reader.read_chunk()
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if not self.closed:
-            self._reader.close()
-        super().close()
 
 
 class Image:
@@ -146,11 +111,11 @@ class Image:
         """Return an image's JSON with the size, age and command of every layer; asks no layer for its bytes."""
         return inspect(self._repository, parse_image_id(image_id))
 
-    def layer_reader(self, image_id: str) -> LayerReader:
-        """Open a layer: a context manager and a raw binary file. See LayerReader."""
+    def layer_reader(self, image_id: str) -> BlobReader:
+        """Open a layer: a context manager and a raw binary file. See BlobReader."""
         image = self._repository.image(parse_image_id(image_id))
         reader = CheckedReader(image.promise(), lambda offset: self._repository.layer(image, offset))
-        return LayerReader(reader, image.size)
+        return BlobReader(reader, image.size)
 
     def layer_urls(self, image_id: str) -> list[str]:
         """Return the layer's URLs, one for each endpoint, in the index's order."""
