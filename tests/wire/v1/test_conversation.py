@@ -5,9 +5,9 @@ from base64 import b64decode
 import pytest
 
 from dockless.model.errors import InvalidDocument
+from dockless.wire.auth import Credential
 from dockless.wire.http import Headers
 from dockless.wire.v1.conversation import (
-    Credential,
     Ping,
     authorization,
     endpoints,

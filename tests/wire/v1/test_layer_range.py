@@ -3,8 +3,8 @@
 import pytest
 
 from dockless.model.errors import InvalidDocument
-from dockless.wire.http import Headers
-from dockless.wire.v1.layer_range import Position, content_length, position, wanted_range
+from dockless.wire.http import Headers, content_length
+from dockless.wire.v1.layer_range import Position, position, wanted_range
 
 SIZE = 409600
 

@@ -17,6 +17,9 @@ ID = ImageId("0123456789abcdef")
         (routes.PING, "/v1/_ping"),
         (routes.repository_images("a"), "/v1/repositories/a/images"),
         (routes.repository_images("a/b/c"), "/v1/repositories/a/b/c/images"),
+        (routes.repository("library/demo"), "/v1/repositories/library/demo/"),
+        (routes.tag("library/demo", "1.0"), "/v1/repositories/library/demo/tags/1.0"),
+        (routes.checksum(ID), f"/v1/images/{ID}/checksum"),
         (routes.tags("library/demo"), "/v1/repositories/library/demo/tags"),
         (routes.image_json(ID), f"/v1/images/{ID}/json"),
         (routes.ancestry(ID), f"/v1/images/{ID}/ancestry"),
@@ -27,7 +30,7 @@ def test_a_route_is_where_the_original_has_it(path: str, expected: str) -> None:
     assert path == expected
 
 
-@pytest.mark.parametrize("route", [routes.repository_images, routes.tags])
+@pytest.mark.parametrize("route", [routes.repository, routes.repository_images, routes.tags])
 def test_a_repository_s_name_is_quoted(route: Callable[[str], str]) -> None:
     assert route("a?b#c d%/\xfc").startswith("/v1/repositories/a%3Fb%23c%20d%25/%C3%BC/")
 

@@ -10,7 +10,6 @@ Rules:
 """
 
 import re
-from base64 import b64encode
 
 import msgspec
 
@@ -22,25 +21,6 @@ from dockless.wire.http import Headers, origin
 _MOST_ENDPOINTS = 64
 _TOKEN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
 _HUB = re.compile(r"(?:[a-z0-9-]+\.)*docker\.(?:io|com)")
-
-
-class Credential(msgspec.Struct, frozen=True):
-    """A user's name and password. `__repr__` hides both."""
-
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return "Credential(hidden)"
-
-    def __rich_repr__(self) -> list[tuple[str, object]]:
-        return [("", "hidden")]
-
-    @property
-    def basic(self) -> str:
-        """The value of an `Authorization` header (RFC 7617)."""
-        pair = f"{self.username}:{self.password}".encode(errors="surrogatepass")  # bytes of argv that are no UTF-8
-        return "Basic " + b64encode(pair).decode("ascii")
 
 
 class Ping(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ import re
 import msgspec
 
 from dockless.model.errors import InvalidDocument
-from dockless.wire.http import Headers
+from dockless.wire.http import Headers, content_length
 
 _CONTENT_RANGE = re.compile(r"(?:(?i:bytes)[ =])?\s*([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
 
@@ -51,12 +51,6 @@ def position(status: int, headers: Headers, asked: str | None) -> Position | Non
     if asked is None and status != 416:
         raise InvalidDocument(f"HTTP {status} in place of a layer")
     return None
-
-
-def content_length(headers: Headers) -> int | None:
-    """Return the length of the body in bytes, None when the answer does not say."""
-    text = headers.first("content-length") or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _first(asked: str) -> int:

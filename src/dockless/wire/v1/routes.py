@@ -1,4 +1,4 @@
-"""The routes of v1 that a reader asks, as paths. Names and ids are checked before they come here."""
+"""The routes of v1, as paths. Names and ids are checked before they come here."""
 
 from urllib.parse import quote, urlencode
 
@@ -12,9 +12,19 @@ def repository_images(repository: str) -> str:
     return f"/v1/repositories/{quote(repository)}/images"
 
 
+def repository(name: str) -> str:
+    """The repository itself, which a push begins with; without the slash a server redirects, and PUT is not."""
+    return f"/v1/repositories/{quote(name)}/"
+
+
 def tags(repository: str) -> str:
     """Every tag of a repository with its id."""
     return f"/v1/repositories/{quote(repository)}/tags"
+
+
+def tag(repository: str, tag: str) -> str:
+    """One tag with its id."""
+    return f"/v1/repositories/{quote(repository)}/tags/{quote(tag)}"
 
 
 def image_json(image_id: ImageId) -> str:
@@ -30,6 +40,11 @@ def ancestry(image_id: ImageId) -> str:
 def layer(image_id: ImageId) -> str:
     """The layer's bytes, as they were pushed."""
     return f"/v1/images/{image_id}/layer"
+
+
+def checksum(image_id: ImageId) -> str:
+    """The image's checksum, which completes it."""
+    return f"/v1/images/{image_id}/checksum"
 
 
 def search(query: str, page: int) -> str:
