@@ -6,6 +6,7 @@ how each was made.
 
 import msgspec
 
+from dockless.model.platform import Platform
 from dockless.model.v1_documents import V1Config, decode
 
 
@@ -38,6 +39,11 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     config: V1Config | None = None
     rootfs: RootFS = RootFS()
     history: tuple[History, ...] | None = None
+
+    @property
+    def platform(self) -> Platform:
+        """What the image runs on."""
+        return Platform(os=self.os, architecture=self.architecture, variant=self.variant, os_version=self.os_version)
 
     @property
     def raw(self) -> bytes:
