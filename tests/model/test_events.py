@@ -2,12 +2,25 @@
 
 import pytest
 
-from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, Notice, Observer, Retrying, ignore
+from dockless.model.events import (
+    BlobAdvanced,
+    BlobFinished,
+    BlobMounted,
+    BlobQueued,
+    BlobStarted,
+    Event,
+    Notice,
+    Observer,
+    Retrying,
+    ignore,
+)
 
 EVENTS: list[Event] = [
+    BlobQueued("layer", size=1),
     BlobStarted("layer", size=None, offset=0),
     BlobAdvanced("layer", done=1),
     BlobFinished("layer", size=1, verified=None),
+    BlobMounted("layer", size=1),
     Retrying("refused", pause=0.5),
     Notice("something to know"),
 ]

@@ -5,6 +5,13 @@ from collections.abc import Callable
 import msgspec
 
 
+class BlobQueued(msgspec.Struct, frozen=True):
+    """A blob of `size` bytes has to be copied; what was queued so far is all that is known to be left to do."""
+
+    blob: str
+    size: int
+
+
 class BlobStarted(msgspec.Struct, frozen=True):
     """A blob begins to arrive, under its digest or, in v1, its image id.
 
@@ -31,6 +38,13 @@ class BlobFinished(msgspec.Struct, frozen=True):
     verified: bool | None
 
 
+class BlobMounted(msgspec.Struct, frozen=True):
+    """A blob is complete without a byte of it having come through here: the registry had it in another repository."""
+
+    blob: str
+    size: int
+
+
 class Retrying(msgspec.Struct, frozen=True):
     """Something failed and is tried again after `pause` seconds; `cause` says what, printable."""
 
@@ -44,7 +58,7 @@ class Notice(msgspec.Struct, frozen=True):
     text: str
 
 
-Event = BlobStarted | BlobAdvanced | BlobFinished | Retrying | Notice
+Event = BlobQueued | BlobStarted | BlobAdvanced | BlobFinished | BlobMounted | Retrying | Notice
 Observer = Callable[[Event], None]
 
 

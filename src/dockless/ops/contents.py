@@ -1,0 +1,112 @@
+"""What a place holds, read document by document.
+
+Rules:
+* Documents are read whole, up to 8 MiB, and verified; what was read is remembered, up to 16 MiB in all.
+* Content that a descriptor embeds (`data`) is used when it is what the descriptor promises, and ignored when it is not.
+* Indexes nest at most 32 deep, and below one root there are at most 100,000 pieces of content.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from dockless.model.descriptor import Descriptor
+from dockless.model.digest import Digest
+from dockless.model.documents import LONGEST_DOCUMENT, Document, parse_document
+from dockless.model.errors import InvalidDocument
+from dockless.model.media_types import INDEXES, MANIFESTS
+from dockless.stores.base import Readable
+from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, promise_of, pump
+
+DEEPEST = 32
+MOST = 100_000
+_MOST_KEPT = 16 << 20  # bytes
+
+
+class Contents:
+    """The content of `source`, and documents that were made from it. Safe to share between threads."""
+
+    def __init__(self, source: Readable) -> None:
+        self.source = source
+        self._kept: dict[Digest, bytes] = {}
+        self._room = _MOST_KEPT
+        self._lock = threading.Lock()
+
+    def keep(self, made: Descriptor, raw: bytes) -> None:
+        """Have a document, whether the source has it or not."""
+        self._kept[made.digest] = raw
+
+    def open(self, wanted: Descriptor, offset: int = 0) -> Reader:
+        """Open content from `offset` (bytes). Raises what the source raises."""
+        here = self._kept.get(wanted.digest) or _embedded(wanted)
+        return self.source.fetch(wanted, offset) if here is None else BytesReader(here, offset)
+
+    def document(self, wanted: Descriptor) -> Document:
+        """Return a document, verified. Raises InvalidDocument, VerificationFailed and what the source raises."""
+        raw = self._kept.get(wanted.digest)
+        if raw is None:
+            raw = self._read(wanted)
+            self._remember(wanted, raw)
+        return parse_document(wanted, raw)
+
+    def plain(self, wanted: Descriptor) -> Descriptor:
+        """Return a descriptor without what its parent adds to it; what it embeds is remembered."""
+        here = _embedded(wanted)
+        if here is not None:
+            self._remember(wanted, here)
+        return Descriptor(wanted.media_type, wanted.digest, wanted.size)
+
+    def _remember(self, wanted: Descriptor, raw: bytes) -> None:
+        with self._lock:
+            if len(raw) <= self._room:
+                self._room -= len(raw)
+                self._kept[wanted.digest] = raw
+
+    def _read(self, wanted: Descriptor) -> bytes:
+        if wanted.size > LONGEST_DOCUMENT:
+            raise InvalidDocument(f"{wanted.digest} has {wanted.size} bytes, too many for a document")
+        content = bytearray()
+        reader = CheckedReader(promise_of(wanted), lambda offset: self.open(wanted, offset))
+        try:
+            pump(reader, content.extend)
+        finally:
+            reader.close()
+        return bytes(content)
+
+
+def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descriptor]:
+    """Yield the roots and the manifests and indexes below them, each once, as their parents describe them.
+
+    Only indexes are read. Raises InvalidDocument and what reading raises.
+    """
+    seen: set[Digest] = set()
+    waiting = [(root, 0) for root in roots][::-1]
+    while waiting:
+        one, depth = waiting.pop()
+        if one.digest in seen:
+            continue
+        seen.add(one.digest)
+        check_bounds(len(seen), depth)
+        yield one
+        if one.media_type in INDEXES:
+            below = contents.document(one).successors
+            waiting += [(child, depth + 1) for child in reversed(below) if child.media_type in INDEXES | MANIFESTS]
+
+
+def check_bounds(count: int, depth: int) -> None:
+    """Raise InvalidDocument when a graph is larger than any image is."""
+    if count > MOST:
+        raise InvalidDocument(f"there are more than {MOST} manifests and blobs", hint=_NO_IMAGE)
+    if depth > DEEPEST:
+        raise InvalidDocument(f"its indexes are nested more than {DEEPEST} deep", hint=_NO_IMAGE)
+
+
+_NO_IMAGE = "No image is like that: it was made to keep its readers busy."
+
+
+def _embedded(wanted: Descriptor) -> bytes | None:
+    """Return the content that a descriptor brings along, if it is right (OCI image-spec, descriptor.md, `data`)."""
+    if wanted.data is None:
+        return None
+    total = DigestSum(wanted.digest.partition(":")[0])
+    total.update(memoryview(wanted.data))
+    return wanted.data if str(total) == wanted.digest else None
