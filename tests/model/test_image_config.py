@@ -30,3 +30,8 @@ def test_a_config_may_hold_almost_nothing() -> None:
 def test_what_is_no_config_is_refused_by_name(raw: bytes) -> None:
     with pytest.raises(InvalidDocument, match="the config is not what it should be"):
         parse_image_config(raw, "the config")
+
+
+def test_a_config_says_what_the_image_runs_on() -> None:
+    assert str(parse_image_config(RAW, "the config").platform) == "linux/arm/v7"
+    assert parse_image_config(b'{"os":"windows","os.version":"10"}', "the config").platform.os_version == "10"

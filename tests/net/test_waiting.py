@@ -9,7 +9,7 @@ import time
 import pytest
 
 from dockless.model.errors import Cancelled, NotFound
-from dockless.net.waiting import check, each, off_main, pause
+from dockless.net.waiting import check, each, off_main, pause, wait_for
 
 
 class TestOffMain:
@@ -133,3 +133,30 @@ def test_a_pause_lasts_as_long_as_it_should() -> None:
 
 def test_outside_a_task_nothing_is_stopped() -> None:
     check()
+
+
+def test_a_stopped_task_waits_for_no_event() -> None:
+    never = threading.Event()
+    ended: list[str] = []
+
+    def work() -> None:
+        try:
+            wait_for(never)
+        except Cancelled:
+            ended.append("stopped")
+            raise
+
+    def fail() -> None:
+        time.sleep(0.05)
+        raise NotFound("gone")
+
+    with pytest.raises(NotFound):
+        each([work, fail], jobs=2)
+    assert ended == ["stopped"]
+
+
+def test_an_event_that_is_set_ends_the_wait() -> None:
+    event = threading.Event()
+    threading.Timer(0.05, event.set).start()
+    wait_for(event)
+    assert event.is_set()

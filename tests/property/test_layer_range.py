@@ -6,8 +6,8 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockless.wire.http import Headers
-from dockless.wire.v1.layer_range import content_length, position, wanted_range
+from dockless.wire.http import Headers, content_length
+from dockless.wire.v1.layer_range import position, wanted_range
 
 thoroughly = settings(deadline=None, max_examples=500)
 

@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
-from dockless.model.errors import ChecksumMismatch, LocalFault, NetworkFault, SizeMismatch, VerificationFailed
+from dockless.model.errors import ChecksumMismatch, LocalFault, NetworkFault, NotFound, SizeMismatch, VerificationFailed
 from dockless.model.events import BlobFinished, BlobStarted, Event, Notice, Retrying, ignore
 from dockless.stores import files
 from dockless.stores.base import V1Image
-from dockless.stores.files import arrive, exclusive, write_whole
-from dockless.wire.stream import BytesReader
+from dockless.stores.files import FileReader, arrive, exclusive, write_whole
+from dockless.wire.stream import BytesReader, pump
 from tests.scripted import one_layer
 
 MADE = one_layer(100_000)
@@ -246,7 +246,7 @@ class TestExclusive:
             assert not waiter.got(within=0.7)  # several looks
             holder.communicate("go\n", timeout=20)
             assert waiter.got(within=20)
-        assert waiter.events == [Notice("file is being written by another process: waiting")]
+        assert waiter.events == [Notice("file is being written elsewhere: waiting")]
 
     def test_one_that_was_renamed_meanwhile_is_not_mistaken_for_the_new_one(self, tmp_path: Path) -> None:
         with held_elsewhere(tmp_path / "file", tmp_path / "final") as holder:
@@ -264,7 +264,7 @@ class TestExclusive:
         with held_elsewhere(path, tmp_path / "final") as holder:
             lock = files._locked
 
-            def locked(file: BinaryIO) -> bool:
+            def locked(file: FileIO) -> bool:
                 if holder.poll() is None:
                     holder.communicate("go\n", timeout=20)
                     if another:
@@ -295,12 +295,72 @@ class TestExclusive:
     def test_a_layer_waits_and_goes_on_where_the_killed_process_stopped(self, tmp_path: Path) -> None:
         (tmp_path / PARTIAL).write_bytes(MADE.layer[:1000])
         with held_elsewhere(tmp_path / PARTIAL) as holder:
-            threading.Timer(0.3, holder.kill).start()
+            threading.Timer(0.8, holder.kill).start()  # by then it was told that one waits
             source, events = Source(), list[Event]()
             assert arrive(tmp_path / "layer", IMAGE.promise(), source, events.append) is True
         assert isinstance(events[0], Notice)
         assert source.offsets == [1005, 0]  # "first" is not of this layer
         assert (tmp_path / "layer").read_bytes() == MADE.layer
+
+    def test_who_is_done_soon_is_not_told_of(self, tmp_path: Path) -> None:
+        events: list[Event] = []
+        with held_elsewhere(tmp_path / "file") as holder:
+            threading.Timer(0.05, holder.kill).start()
+            with exclusive(tmp_path / "file", events.append):
+                assert holder.wait(20) != 0
+        assert events == []
+
+    def test_what_a_link_points_at_is_not_written_to(self, tmp_path: Path) -> None:
+        (tmp_path / "precious").write_bytes(b"kept")
+        for name in ("file", ".file.new", PARTIAL):
+            (tmp_path / name).symlink_to("precious")
+        with pytest.raises(OSError, match="symbolic link"), exclusive(tmp_path / "file", ignore):
+            pass
+        with pytest.raises(LocalFault, match="symbolic link"):
+            write_whole(tmp_path / "file", b"new")
+        with pytest.raises(LocalFault, match="symbolic link"):
+            arrive(tmp_path / "layer", IMAGE.promise(), Source(), ignore)
+        assert (tmp_path / "precious").read_bytes() == b"kept"
+
+
+class TestFileReader:
+    @pytest.mark.parametrize("offset", [0, 1, 300_000, 600_000])
+    def test_a_file_is_read_from_any_offset(self, tmp_path: Path, offset: int) -> None:
+        content = os.urandom(600_000)
+        (tmp_path / "file").write_bytes(content)
+        reader = FileReader(tmp_path / "file", offset)
+        read = bytearray()
+        pump(reader, read.extend)
+        reader.close()
+        assert read == content[offset:]
+        assert reader.size == len(content)
+
+    @pytest.mark.parametrize("path", ["nothing", "file/below"])
+    def test_what_is_not_there_is_not_found(self, tmp_path: Path, path: str) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(NotFound, match=f"no file {tmp_path / path}"):
+            FileReader(tmp_path / path)
+
+    @pytest.mark.skipif(os.name == "nt", reason="no FIFOs there")
+    @pytest.mark.parametrize(
+        ("kind", "words"), [("link", "symbolic link"), ("fifo", "no regular file"), ("directory", "directory")]
+    )
+    def test_what_is_no_regular_file_is_refused_at_once(self, tmp_path: Path, kind: str, words: str) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        (tmp_path / "link").symlink_to("file")
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "directory").mkdir()
+        with pytest.raises(LocalFault, match=f"cannot read .*{words}"):
+            FileReader(tmp_path / kind)
+
+    def test_what_the_system_says_while_reading_is_a_local_fault(self) -> None:
+        memory = Path("/proc/self/mem")  # nothing is mapped at its beginning
+        if not memory.exists():
+            pytest.skip("no /proc here")
+        reader = FileReader(memory)
+        with pytest.raises(LocalFault, match="cannot read /proc/self/mem"):
+            reader.read_chunk()
+        reader.close()
 
 
 class TestWriteWhole:

@@ -5,13 +5,13 @@ import pytest
 from dockless.model.descriptor import describe
 from dockless.model.errors import NotFound
 from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
-from dockless.stores.base import Deleter, Ingestor, NamedFetcher, Store, TagLister
+from dockless.stores.base import BlobFinder, Deleter, Ingestor, NamedFetcher, Store, TagLister
 from dockless.stores.memory import MemoryStore
-from dockless.testing.contract import StoreContract, image, put
+from dockless.testing.contract import ABILITIES, StoreContract, image, put
 
 
 class TestMemoryStore(StoreContract):
-    abilities = frozenset({NamedFetcher, Ingestor, TagLister, Deleter})
+    abilities = frozenset({NamedFetcher, Ingestor, TagLister, Deleter, BlobFinder}) & ABILITIES
 
     @pytest.fixture
     def store(self) -> Store:

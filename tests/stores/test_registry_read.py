@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -339,7 +340,7 @@ class TestListingTags:
     def test_what_is_no_tag_is_left_out_and_told(self, there: Repository, peer: Peer, events: list[Event]) -> None:
         peer.on(TAGS, json_reply({"tags": ["1.0", "\x1b]0;x\x07", "../x"]}))
         assert self.names(there) == ["1.0"]
-        assert [type(event) for event in events] == [Notice, Notice]
+        assert events == [Notice(f"{peer.host} lists 2 that cannot be names: left out")]
 
     def test_a_catalog_is_a_list_too(self, there: Repository, peer: Peer) -> None:
         more = (("Link", '</v2/_catalog?last=b>; rel="next"'),)
@@ -391,6 +392,18 @@ class TestErrors:
         )
         assert there.fetch_named("1")[0] == INDEX
         assert [event.pause for event in events if isinstance(event, Retrying)] == [1.0]
+
+    def test_and_by_all_who_ask_there(self, there: Repository, peer: Peer) -> None:
+        """F11: another request waits, though it was not refused itself."""
+        limited = replace(refusal(429, "TOOMANYREQUESTS", "slow down"), headers=(("Retry-After", "1"),))
+        peer.on("/v2/x", limited)
+        manifest(peer, "1", INDEX, RAW)
+        with pytest.raises(RateLimited):
+            there.client.ask(Request("/v2/x"), lambda response: None, scope="", repeat=False)
+        started = time.monotonic()
+        there.resolve("1")
+        assert time.monotonic() - started > 0.9
+        assert len(peer.requests) == 2
 
     def test_one_that_is_too_long_is_said(self, there: Repository, peer: Peer) -> None:
         """F12."""
@@ -477,6 +490,14 @@ class TestDeterminingSupport:
             for name in ("docker.io", "index.docker.io", "registry-1.docker.io"):
                 client = RegistryClient(session, f"https://{name}")
                 assert (client.url, client.host) == ("https://registry-1.docker.io", "registry-1.docker.io")
+
+    def test_of_a_url_only_scheme_and_host_count(self) -> None:
+        with closing(Session(QUICK)) as session:
+            assert (
+                RegistryClient(session, "https://user:pass@registry.test:5000/v2/").url == "https://registry.test:5000"
+            )
+            with pytest.raises(InvalidReference):
+                RegistryClient(session, "registry.test")
 
 
 class TestMounting:

@@ -13,7 +13,8 @@ from dockless.model.errors import DocklessError, InvalidDocument, LocalFault, No
 from dockless.model.events import BlobFinished, Event
 from dockless.model.image_id import ImageId
 from dockless.stores.base import V1Image
-from dockless.stores.v1_directory import FileReader, V1Directory
+from dockless.stores.files import FileReader
+from dockless.stores.v1_directory import V1Directory
 from dockless.testing.images import MadeImage, make_image
 from dockless.wire.stream import BytesReader, Reader, pump
 from tests.scripted import NAME

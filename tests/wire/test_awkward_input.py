@@ -7,11 +7,12 @@ from dockless.model.errors import InvalidDocument, InvalidReference, NetworkFaul
 from dockless.model.location import RegistryLocation, V1Location, parse_location
 from dockless.model.printable import printable
 from dockless.model.v1_documents import V1ImageConfig, tag_ids
+from dockless.wire.auth import Credential
 from dockless.wire.http import Headers, Request
 from dockless.wire.proxy import Proxies, proxy_for
 from dockless.wire.retry import RetryPolicy, pause_before_retry, retry_after
 from dockless.wire.v1 import routes
-from dockless.wire.v1.conversation import Credential, endpoints, may_see_credentials
+from dockless.wire.v1.conversation import endpoints, may_see_credentials
 from dockless.wire.v1.layer_range import position
 
 

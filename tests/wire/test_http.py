@@ -3,7 +3,16 @@
 import pytest
 
 from dockless.model.errors import InvalidReference, RemoteFault
-from dockless.wire.http import REDIRECTS, Headers, Request, origin, parse_url, redirected, without_query
+from dockless.wire.http import (
+    REDIRECTS,
+    Headers,
+    Request,
+    origin,
+    parse_url,
+    redirected,
+    warnings,
+    without_query,
+)
 
 HERE = "https://r.example/v1/images/x/layer"
 HEADERS = (
@@ -219,3 +228,57 @@ def test_the_refusal_of_a_redirect_names_the_place_without_its_secrets(location:
     assert str(caught.value).startswith("https://r.example/layer redirects ")
     assert "hunter2" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+NEAR = ["127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fe80::1]", "0.0.0.0", "localhost"]
+
+
+@pytest.mark.parametrize("host", [*NEAR, "a.localhost"])
+def test_nobody_elsewhere_sends_us_to_this_machine_or_its_link(host: str) -> None:
+    """A6: metadata services, and whatever listens here."""
+    for here in (HERE, "https://10.0.0.1/x", "https://notlocalhost/x"):
+        with pytest.raises(RemoteFault, match="near here"):
+            redirected(Request(here, HEADERS), 307, f"https://{host}/latest/meta-data")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_who_is_here_may_lead_here(host: str) -> None:
+    assert redirected(Request("http://127.0.0.1:5000/x"), 307, f"http://{host}/y").url == f"http://{host}/y"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "192.168.1.1", "storage.internal", "[fd00::1]"])
+def test_storage_in_a_private_network_is_followed(host: str) -> None:
+    assert redirected(Request(HERE), 307, f"https://{host}/y").url == f"https://{host}/y"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('299 - "old"', ["old"]),
+        ('299 - "old" "Sat, 25 Aug 2012 23:34:45 GMT"', ["old"]),
+        ('299 - "a \\"b\\" \\\\", 299 - "c"', ['a "b" \\', "c"]),
+        ('299 - "clear\x9b2J"', ["clear\\x9b2J"]),
+        ('299 - ""', []),
+        ('199 - "x"', []),
+        ('299 host "x"', []),
+        ('299 - "x', []),
+        ('299 - "x"y', []),
+        ("", []),
+        (f'299 - "{"x" * 4096}"', ["x" * 499 + "…"]),
+        (f'299 - "{"x" * 4097}"', []),
+    ],
+)
+def test_warnings_are_read_when_they_are_for_people(value: str, expected: list[str]) -> None:
+    assert warnings(Headers([("Warning", value)])) == expected
+
+
+def test_warnings_may_stand_in_several_headers() -> None:
+    assert warnings(Headers([("Warning", '299 - "a"'), ("warning", '299 - "b"')])) == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+def test_what_is_sent_is_not_dropped_by_a_redirect(status: int, method: str) -> None:
+    with pytest.raises(RemoteFault, match="would drop"):
+        redirected(Request(HERE, method=method), status, "/y")
+    assert redirected(Request(HERE, method=method), 307, "/y").method == method

@@ -8,7 +8,7 @@ import pytest
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest
 from dockless.model.errors import ChecksumMismatch, SizeMismatch
-from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Promise, Reader, promise_of, pump
+from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, PayloadSum, Promise, Reader, promise_of, pump
 
 JSON = b'{"id": "x"}'
 LAYER = b"the layer's bytes"
@@ -216,3 +216,21 @@ def test_a_descriptor_s_size_is_held_against_the_first_byte_too_many() -> None:
     promised = promise_of(describe(LAYER, "a/b"))
     with pytest.raises(SizeMismatch, match="more than"):
         drain(CheckedReader(promised, lambda _: BytesReader(LAYER + b"!")))
+
+
+def test_a_sum_goes_on_from_its_copy() -> None:
+    total = DigestSum()
+    total.update(memoryview(LAYER[:5]))
+    twin = total.copy()
+    total.update(memoryview(b"other"))
+    twin.update(memoryview(LAYER[5:]))
+    assert str(twin) == describe(LAYER, "").digest
+
+
+def test_a_check_goes_on_from_a_sum_that_was_begun_before() -> None:
+    begun = DigestSum()
+    begun.update(memoryview(LAYER[:5]))
+    promised = Promise("x", len(LAYER), describe(LAYER, "").digest, begun.copy)
+    assert drain(CheckedReader(promised, lambda _: BytesReader(LAYER, 5), done=5)) == LAYER[5:]
+    with pytest.raises(SizeMismatch):
+        drain(CheckedReader(promised, lambda _: BytesReader(LAYER, 5), done=4))

@@ -121,10 +121,19 @@ def test_a_gzip_header_may_come_in_any_pieces(flags: int) -> None:
         assert str(fed(UnpackedSum(), packed * 2, step)) == sum_of(CONTENT * 2)
 
 
+def test_a_gzip_header_may_be_long() -> None:
+    fields = struct.pack("<H", 65535) + bytes(65535) + b"x" * 50_000 + b"\0"
+    packed = b"\x1f\x8b\x08\x0c" + bytes(6) + fields + gzip.compress(CONTENT)[10:]
+
+    assert str(fed(UnpackedSum(), packed)) == sum_of(CONTENT)
+
+
 def test_a_gzip_header_without_end_is_given_up() -> None:
     endless = b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (200 << 10)
 
-    with pytest.raises(InvalidDocument, match="packed with gzip and damaged: not the header of a gzip member"):
+    with pytest.raises(
+        InvalidDocument, match="packed with gzip and damaged: a header of a gzip member that does not end"
+    ):
         fed(UnpackedSum(), endless)
 
 

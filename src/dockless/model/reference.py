@@ -67,6 +67,11 @@ def is_docker_hub(registry: str) -> bool:
     return registry.lower() in _HUB_NAMES
 
 
+def is_repository(text: str) -> bool:
+    """Say whether `text` is the name of a repository, without a registry."""
+    return len(text) < _LONGEST and _REPOSITORY.fullmatch(text) is not None
+
+
 def is_tag(text: str) -> bool:
     """Say whether `text` is a tag."""
     return _TAG.fullmatch(text) is not None

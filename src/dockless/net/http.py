@@ -24,11 +24,11 @@ from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import SyncStreamRequest
 from pyreqwest.response import SyncResponseBodyReader
 
-from dockless.model.errors import LocalFault, NetworkFault
+from dockless.model.errors import InvalidReference, LocalFault, NetworkFault
 from dockless.net.response import Response, unreachable
 from dockless.net.settings import Settings
 from dockless.net.waiting import check, leave, off_main
-from dockless.wire.http import Headers, Request, without_query
+from dockless.wire.http import Headers, Request, parse_url, without_query
 from dockless.wire.proxy import proxy_for
 
 if TYPE_CHECKING:
@@ -131,8 +131,11 @@ class PooledTransport:
         builder = builder.header("Accept-Encoding", "identity")
         if request.method not in {"GET", "HEAD"}:
             builder = builder.header("Content-Length", "0")
-        for name, value in request.headers:
-            builder = builder.header(name, value, is_sensitive=True)
+        try:
+            for name, value in request.headers:
+                builder = builder.header(name, value, is_sensitive=True)
+        except ValueError as error:
+            raise InvalidReference(f"{request}: a header that cannot be sent") from error
         return _Streamed(request, builder.build_streamed(), self._settings.idle_timeout)
 
     def close(self) -> None:
@@ -191,6 +194,8 @@ def _client(settings: Settings, idle: int) -> SyncClient:
         .danger_accept_invalid_certs(settings.insecure)
     )
     proxies = settings.proxies
+    for proxy in filter(None, (proxies.http, proxies.https)):
+        _require_proxy(proxy if "://" in proxy else f"http://{proxy}")
     if proxies.http or proxies.https:
         builder = builder.proxy(ProxyBuilder.custom(_chooser(settings)))
     else:
@@ -198,6 +203,17 @@ def _client(settings: Settings, idle: int) -> SyncClient:
     if settings.ca_file is not None:
         builder = _trusting(builder, settings.ca_file)
     return builder.build()
+
+
+def _require_proxy(proxy: str) -> None:
+    """Raise InvalidReference for one that the client would take for none, and go straight."""
+    try:
+        parse_url(proxy)
+    except InvalidReference as error:
+        raise InvalidReference(
+            "a proxy that was given is not an http or https URL",
+            hint="HTTP_PROXY and HTTPS_PROXY look like http://[NAME:PASSWORD@]HOST[:PORT].",
+        ) from error
 
 
 def _trusting(builder: SyncClientBuilder, ca_file: str) -> SyncClientBuilder:

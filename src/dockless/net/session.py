@@ -4,6 +4,7 @@ Rules:
 * At most ten redirects. What leaves the origin goes without `Authorization` and without cookies.
 * Candidates are asked in turn and the first success wins; only when all have failed comes a pause and another round.
 * JSON bodies are read up to 8 MiB, error bodies up to 64 KiB.
+* What a server warns of is told once. A pause that it asks for with a 429 is kept by all who ask it.
 """
 
 import random
@@ -25,19 +26,22 @@ from dockless.model.errors import (
     Unauthorized,
     VerificationFailed,
 )
-from dockless.model.events import Observer, Retrying, ignore
+from dockless.model.events import Notice, Observer, Retrying, ignore
+from dockless.model.printable import printable
+from dockless.model.registry_documents import registry_errors
 from dockless.model.v1_documents import error_words
 from dockless.net.http import Cookies, PooledTransport, Transport
 from dockless.net.response import Response
 from dockless.net.settings import Settings
 from dockless.net.waiting import pause
-from dockless.wire.http import MOST_REDIRECTS, REDIRECTS, Request, redirected, without_query
+from dockless.wire.http import MOST_REDIRECTS, REDIRECTS, Request, origin, redirected, warnings, without_query
 from dockless.wire.retry import pause_before_retry, retry_after
 
 T = TypeVar("T")
 
 LONGEST_JSON = 8 << 20
 _LONGEST_ERROR = 64 << 10
+_MOST_WARNINGS = 100
 
 OK = frozenset({200})
 
@@ -49,6 +53,8 @@ class Session:
         self.settings = settings
         self.cookies = Cookies()
         self.observe = observe
+        self._warned: set[str] = set()
+        self._resting: dict[tuple[str, str, int], float] = {}  # until when no request goes there
         self._transport = transport or PooledTransport(settings)
 
     def close(self) -> None:
@@ -61,19 +67,23 @@ class Session:
         read: Callable[[Response], T],
         *,
         expect: frozenset[int] = OK,
+        exchange: Callable[[Request], Response] | None = None,
+        repeat: bool = True,
     ) -> tuple[str, T]:
         """Ask the candidates, each with the name it has in messages, until one answers and `read` accepts the answer.
 
-        Returns its name and what `read` returned. `read` closes the answer, or keeps it. Raises one error that lists
-        every candidate with its own cause.
+        Returns its name and what `read` returned. `read` closes the answer, or keeps it. `exchange` is what sends, by
+        default `self.exchange`; without `repeat` there is one round. Raises one error that lists every candidate with
+        its own cause.
         """
+        send = exchange or (lambda request: self.exchange(request, expect=expect))
         started = time.monotonic()
         tried = 0
         while True:
             faults: list[tuple[str, DocklessError]] = []
             for name, request in candidates:
                 try:
-                    return name, read(self.exchange(request, expect=expect))
+                    return name, read(send(request))
                 except _PLACE_FAULTS as fault:
                     faults.append((name, fault))
             tried += 1
@@ -84,30 +94,47 @@ class Session:
                 elapsed=time.monotonic() - started,
                 chance=random.random(),  # noqa: S311 - jitter
             )
-            if wait is None:
+            if wait is None or not repeat:
                 raise everywhere(faults)
             self.observe(Retrying("; ".join(str(fault) for _, fault in faults), wait))
             pause(wait)
 
-    def exchange(self, request: Request, *, expect: frozenset[int] = OK) -> Response:
+    def exchange(self, request: Request, *, expect: frozenset[int] = OK, stay: bool = False) -> Response:
         """Send one request, follow its redirects and return the answer if its status is expected.
 
-        Raises NetworkFault, or what the status means: NotFound, Unauthorized, Denied, RateLimited, RemoteFault.
+        `stay`: to no other origin. Raises NetworkFault, or what the status means: NotFound, Unauthorized, Denied,
+        RateLimited, RemoteFault.
         """
         for _ in range(MOST_REDIRECTS + 1):
+            pause(self._resting.get(origin(request.url), 0.0) - time.monotonic())
             response = self._transport.send(self._with_cookies(request))
             if request.cookies:
                 self.cookies.keep(response.headers, request.url)
+            self._warn(response)
             if response.status not in REDIRECTS or response.status in expect:
                 break
             with closing(response):
-                request = redirected(request, response.status, response.headers.first("location"))
+                following = redirected(request, response.status, response.headers.first("location"))
+            if stay and origin(following.url) != origin(request.url):
+                raise RemoteFault(f"{request} redirects to elsewhere, which is not followed", status=response.status)
+            request = following
         else:
             raise RemoteFault(f"{without_query(request.url)}: more than {MOST_REDIRECTS} redirects", status=310)
         if response.status in expect:
             return response
         with closing(response):
-            raise _status_fault(response)
+            fault = status_fault(response)
+        wait = fault.retry_after if isinstance(fault, RateLimited) else None
+        if wait is not None and wait <= self.settings.retry.longest_wait:
+            self._resting[origin(response.request.url)] = time.monotonic() + wait
+        raise fault
+
+    def _warn(self, response: Response) -> None:
+        host = origin(response.request.url)[1]
+        for text in warnings(response.headers):
+            if len(self._warned) < _MOST_WARNINGS and text not in self._warned:
+                self._warned.add(text)
+                self.observe(Notice(f"{host} warns: {text}"))
 
     def _with_cookies(self, request: Request) -> Request:
         cookies = self.cookies.matching(request.url) if request.cookies else []
@@ -116,6 +143,7 @@ class Session:
         return structs.replace(request, headers=(*request.headers, ("Cookie", "; ".join(cookies))))
 
 
+_WHO = "Give credentials with -u and --password-stdin, or others. Many registries say so of what is not there, too."
 _PLACE_FAULTS = (NetworkFault, RemoteFault, NotFound, Unauthorized, Denied, InvalidDocument, VerificationFailed)
 
 
@@ -138,18 +166,26 @@ def everywhere(faults: Sequence[tuple[str, DocklessError]]) -> DocklessError:
     return kind(f"none of {len(faults)} endpoints: {listed}", hint=hint, status=status, causes=tuple(faults))
 
 
-def _status_fault(response: Response) -> DocklessError:
+def status_fault(response: Response) -> DocklessError:
+    """Read an answer and return what its status means, with the server's own words."""
     try:
-        words = error_words(response.read(_LONGEST_ERROR))
+        body = response.read(_LONGEST_ERROR)
     except (NetworkFault, RemoteFault):
-        words = ""  # the status tells enough
+        body = b""  # the status tells enough
+    errors = registry_errors(body)
+    fault = _status_fault(response, "; ".join(map(str, errors)) or error_words(body))
+    fault.codes = tuple(printable(error.code, 100) for error in errors if error.code)
+    return fault
+
+
+def _status_fault(response: Response, words: str) -> DocklessError:
     status = response.status
     said = f" - {words}" if words else ""
     message = f"{response.request}: HTTP {status}{said}"
     if status == 404:
         return NotFound(message, status=status)
     if status == 401:
-        return Unauthorized(message, status=status, hint="Give credentials with -u and --password-stdin.")
+        return Unauthorized(message, status=status, hint=_WHO)
     if status == 403:
         return Denied(message, status=status, hint="These credentials are not enough for what was asked.")
     wait = retry_after(response.headers.first("retry-after"), time.time())

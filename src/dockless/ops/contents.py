@@ -14,6 +14,7 @@ from dockless.model.digest import Digest
 from dockless.model.documents import LONGEST_DOCUMENT, Document, parse_document
 from dockless.model.errors import InvalidDocument
 from dockless.model.media_types import INDEXES, MANIFESTS
+from dockless.model.platform import Platform
 from dockless.stores.base import Readable
 from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, promise_of, pump
 
@@ -74,17 +75,18 @@ class Contents:
 
 
 def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descriptor]:
-    """Yield the roots and the manifests and indexes below them, each once, as their parents describe them.
+    """Yield the roots and the manifests and indexes below them, as their parents describe them.
 
-    Only indexes are read. Raises InvalidDocument and what reading raises.
+    Each comes once, a manifest that several platforms share once for each of them. Only indexes are read. Raises InvalidDocument and what reading raises.
     """
-    seen: set[Digest] = set()
+    seen: set[tuple[Digest, Platform | None]] = set()
     waiting = [(root, 0) for root in roots][::-1]
     while waiting:
         one, depth = waiting.pop()
-        if one.digest in seen:
+        key = one.digest, one.platform if one.media_type in MANIFESTS else None
+        if key in seen:
             continue
-        seen.add(one.digest)
+        seen.add(key)
         check_bounds(len(seen), depth)
         yield one
         if one.media_type in INDEXES:

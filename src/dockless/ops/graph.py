@@ -166,9 +166,8 @@ class Graph:
             self._look_later(node)
 
     def _end(self, node: _Node, ending: _Ending) -> None:
-        source = self._contents.source
-        is_told = ending == "present" and isinstance(source, Deliverer) and node.content.digest in source.delivered
-        if is_told:
+        is_delivered = self._is_delivered(node.content)
+        if is_delivered and ending == "present":
             ending = "copied"
         node.ending = ending
         if ending == "copied":
@@ -176,13 +175,17 @@ class Graph:
             self._counts["bytes"] += node.content.size
         else:
             self._counts[ending] += 1
-        if not (node.is_document or is_told):
+        if not (node.is_document or is_delivered):
             self._tell(node.content, ending)
         for parent in node.parents:
             parent.left -= 1
             if not parent.left:
                 self._send_later(parent)
         node.parents = []
+
+    def _is_delivered(self, content: Descriptor) -> bool:
+        source = self._contents.source
+        return isinstance(source, Deliverer) and content.digest in source.delivered
 
     def _tell(self, blob: Descriptor, ending: _Ending) -> None:
         if ending == "foreign":
@@ -220,7 +223,7 @@ class Graph:
         if self._dry_run:
             return "copied"
         wanted = node.content
-        observe = ignore if node.is_document else self._observe
+        observe = ignore if node.is_document or self._is_delivered(wanted) else self._observe
         try:
             is_copied = send(self._destination, wanted, partial(self._contents.open, wanted), observe)
         except CopyFault as fault:

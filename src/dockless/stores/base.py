@@ -7,13 +7,14 @@ A v1 image is one layer and one JSON document under an id; its ancestry is the l
 Ids are arbitrary: they are digests of nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from dockless.model.descriptor import Descriptor
+from dockless.model.digest import Digest
 from dockless.model.image_id import ImageId
 from dockless.wire.stream import PayloadSum, Promise, Reader, Source
 
@@ -103,11 +104,59 @@ class Deleter(Protocol):
 
 
 @runtime_checkable
+class BlobFinder(Protocol):
+    """A place that knows a blob by its digest alone."""
+
+    def find_blob(self, digest: Digest) -> Descriptor:
+        """Return a blob's descriptor, its media type `application/octet-stream`. Raises NotFound."""
+        ...
+
+
+@runtime_checkable
+class Deliverer(Protocol):
+    """A place that brings content near by itself before it is asked for it: to the destination of a copy, if it can."""
+
+    @property
+    def delivered(self) -> Set[Digest]:
+        """What was brought, and told of."""
+        ...
+
+
+@runtime_checkable
 class LocalFiles(Protocol):
     """A place whose blobs are files of this machine."""
 
     def path_of(self, wanted: Descriptor) -> Path | None:
         """Return the file that holds exactly this content, None when there is none."""
+        ...
+
+
+class Repository(Store, TagLister, Deleter, BlobFinder, Protocol):
+    """A place that can do all that a registry does."""
+
+
+@runtime_checkable
+class Repositories(Protocol):
+    """Repositories by name; what the embedded registry serves over v2."""
+
+    @property
+    def scratch(self) -> Path | None:
+        """The directory for what is on its way in, on the same disk; None: wherever the system has its own."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Yield the names, in order."""
+        ...
+
+    def open(self, name: str) -> Repository:
+        """Return a repository that is there. Raises NotFound, InvalidReference."""
+        ...
+
+    def create(self, name: str) -> Repository:
+        """Return a repository, new if it was not there; it may be there only once something is put into it.
+
+        Raises InvalidReference, and NotFound where none can be.
+        """
         ...
 
 

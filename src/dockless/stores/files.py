@@ -1,23 +1,32 @@
 """Files that arrive whole or not at all.
 
 Rules:
-* Under its final name a file is always complete: it is written beside it, checked, flushed to the disk and renamed.
-* What an interrupted try left (`.NAME.ID.partial`) is picked up by the next one, this process's or another's: read
-  again through the checksum, then continued.
+* Under its final name a file is always complete: it is written elsewhere, checked, flushed to the disk and renamed.
+* What an interrupted try left (`.NAME.partial`) is picked up by the next one, this process's or another's: read again
+  through the checksum, then continued.
 * One process writes at a time: the lock lies on the partial file itself. The others wait, and look again.
 * Content that fails its check is removed, and fetched once more from the start before that is an error.
+* Only regular files are read and written to; a link is not followed where the system can refuse it.
+* A partial blob that nobody writes is swept up: after a week, and at once where its digest was not known yet.
 """
 
+import errno
 import os
-from collections.abc import Iterator
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
-from dockless.model.errors import LocalFault, VerificationFailed
-from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Notice, Observer, Retrying
-from dockless.net.waiting import pause
-from dockless.wire.stream import CheckedReader, Promise, Source, pump
+from dockless.model.descriptor import Descriptor
+from dockless.model.digest import Digest
+from dockless.model.errors import LocalFault, NotFound, VerificationFailed
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Notice, Observer, Retrying, ignore
+from dockless.net.waiting import check, pause
+from dockless.wire.stream import CheckedReader, DigestSum, Promise, Reader, Source, promise_of, pump
 
 try:
     import fcntl
@@ -26,16 +35,63 @@ except ImportError:  # Windows
 
 _BLOCK = 1 << 20
 _WINDOW = 32 << 20  # bytes written before the system is told to begin
-_LOCK_POLL = 0.2  # seconds
+_CHUNK = 256 << 10
+_FIRST_POLL = 0.005  # seconds
+_LAST_POLL = 0.2
+_STALE = 7 * 24 * 3600.0  # seconds
+_PARTIAL_BLOB = re.compile(r"\.(ingest-)?[0-9a-f]+\.partial")
 
 
 @contextmanager
-def local_faults(path: Path) -> Iterator[None]:
+def local_faults(path: Path, act: str = "write") -> Iterator[None]:
     """Turn what the system says of `path` into a LocalFault."""
     try:
         yield
     except OSError as error:
-        raise LocalFault(f"cannot write {path}: {error.strerror or error}") from error
+        raise LocalFault(f"cannot {act} {path}: {error.strerror or error}") from error
+
+
+def open_regular(path: Path, mode: str) -> FileIO:
+    """Open a file without a buffer. Raises OSError, also for a link and for what is no regular file."""
+    try:
+        file = FileIO(path, mode, opener=_open)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link") from error
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return file
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+class FileReader:
+    """A file from `offset` (bytes) on, as a Reader; `size` is that of the whole. Raises NotFound, LocalFault."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._path = path
+        with local_faults(path, "read"):
+            try:
+                self._file = open_regular(path, "rb")
+            except (FileNotFoundError, NotADirectoryError):
+                raise NotFound(f"there is no file {path}", hint="Is the path right?") from None
+            self.size = os.fstat(self._file.fileno()).st_size
+            self._file.seek(offset)
+        self._buffer = memoryview(bytearray(max(1, min(_CHUNK, self.size - offset))))
+
+    def read_chunk(self) -> memoryview:
+        """Return the next bytes; they are good until the next call. Raises LocalFault."""
+        check()
+        with local_faults(self._path, "read"):
+            return self._buffer[: self._file.readinto(self._buffer)]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def arrive(path: Path, promise: Promise, source: Source, observe: Observer) -> bool:
@@ -51,26 +107,89 @@ def arrive(path: Path, promise: Promise, source: Source, observe: Observer) -> b
         )
     partial = path.with_name(f".{path.name}.{promise.blob.rpartition(':')[2][:16]}.partial")
     with local_faults(path), exclusive(partial, observe) as file:
-        try:
-            size = _fill(file, promise, source, observe)
-        except VerificationFailed as fault:
-            file.truncate(0)
-            observe(Retrying(str(fault), 0.0))
-            try:
-                size = _fill(file, promise, source, observe)
-            except VerificationFailed:
-                _discard(file, partial)
-                raise
-        except OSError:
-            _discard(file, partial)  # a full disk is not helped by what is half there
-            raise
+        size = _take(file, partial, promise, source, observe)
         _finish(file, partial, path)
     verified = promise.checksum is not None
     observe(BlobFinished(promise.blob, size, verified))
     return verified
 
 
-def _fill(file: BinaryIO, promise: Promise, source: Source, observe: Observer) -> int:
+def keep(path: Path, partials: Path, wanted: Descriptor, source: Source, observe: Observer) -> None:
+    """Let a blob arrive at `path`, a name that no other content has: read-only, and not again when it is there.
+
+    Its partial file lies in the directory `partials`. Raises as `arrive` does.
+    """
+    if regular_size(path) != wanted.size:
+        partial = partials / f".{path.name}.partial"
+        with local_faults(path), exclusive(partial, observe) as file:
+            if regular_size(path) != wanted.size:
+                _take(file, partial, promise_of(wanted), source, observe)
+                _settle(file, partial, path)
+                observe(BlobFinished(wanted.digest, wanted.size, verified=True))
+                return
+            _discard(file, partial)  # it came while this one waited
+    observe(BlobFinished(wanted.digest, wanted.size, None))
+
+
+def ingest(partials: Path, reader: Reader, path_of: Callable[[Digest], Path]) -> tuple[Digest, int]:
+    """Let a blob arrive whose digest is known at its end; return it, and the size in bytes.
+
+    `path_of` says where it belongs. Raises LocalFault and what the reader raises; then nothing is left.
+    """
+    partial = partials / f".ingest-{secrets.token_hex(8)}.partial"
+    with local_faults(partial), exclusive(partial, ignore) as file:
+        total = DigestSum()
+        try:
+            size = pump(reader, total.update, _Writer(file).write)
+        except BaseException:
+            _discard(file, partial)
+            raise
+        path = path_of(Digest(str(total)))
+        if regular_size(path) == size:
+            _discard(file, partial)
+        else:
+            _settle(file, partial, path)
+    return Digest(str(total)), size
+
+
+def sweep(partials: Path) -> None:
+    """Remove partial blobs that are of no use any more, and that nobody writes."""
+    for path in partials.iterdir():
+        named = _PARTIAL_BLOB.fullmatch(path.name)
+        with suppress(OSError):
+            if named and (named[1] or time.time() - path.lstat().st_mtime > _STALE):
+                with open_regular(path, "r+b") as file:
+                    if _locked(file) and _is_same(file, path):
+                        path.unlink()
+
+
+def regular_size(path: Path) -> int | None:
+    """Return how many bytes a regular file has, None when there is none."""
+    with suppress(OSError):
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+    return None
+
+
+def _take(file: FileIO, partial: Path, promise: Promise, source: Source, observe: Observer) -> int:
+    """Complete the partial file and check it, twice if need be; return its size."""
+    try:
+        return _fill(file, promise, source, observe)
+    except VerificationFailed as fault:
+        file.truncate(0)
+        observe(Retrying(str(fault), 0.0))
+        try:
+            return _fill(file, promise, source, observe)
+        except VerificationFailed:
+            _discard(file, partial)
+            raise
+    except OSError:
+        _discard(file, partial)  # a full disk is not helped by what is half there
+        raise
+
+
+def _fill(file: FileIO, promise: Promise, source: Source, observe: Observer) -> int:
     """Complete the partial file and check it; return its size."""
     file.seek(0)
     reader = CheckedReader(promise, source, _blocks(file))
@@ -82,16 +201,17 @@ def _fill(file: BinaryIO, promise: Promise, source: Source, observe: Observer) -
     return reader.done
 
 
-def _blocks(file: BinaryIO) -> Iterator[memoryview]:
+def _blocks(file: FileIO) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(_BLOCK))
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+    while count := file.readinto(buffer):
+        check()
         yield buffer[:count]
 
 
 class _Writer:
     """Writes to the end of a file, and lets the system begin early what the flush at the end would wait for."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._file = file
         self._begun = self._end = file.tell()
 
@@ -106,13 +226,13 @@ class _Writer:
             self._begun = self._end
 
 
-def _discard(file: BinaryIO, partial: Path) -> None:
+def _discard(file: FileIO, partial: Path) -> None:
     file.truncate(0)
     with suppress(OSError):
         partial.unlink()
 
 
-def _finish(file: BinaryIO, partial: Path, path: Path) -> None:
+def _finish(file: FileIO, partial: Path, path: Path) -> None:
     os.fsync(file.fileno())
     if os.name == "nt":
         file.close()  # an open file cannot be renamed there
@@ -120,15 +240,29 @@ def _finish(file: BinaryIO, partial: Path, path: Path) -> None:
     sync_directory(path.parent)
 
 
+def _settle(file: FileIO, partial: Path, path: Path) -> None:
+    make_directory(path.parent)
+    _finish(file, partial, path)
+    if os.name != "nt":  # where it could not be removed any more
+        path.chmod(stat.S_IMODE(path.lstat().st_mode) & 0o444)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a small file in one step. Raises LocalFault. The caller holds whatever lock is needed."""
     partial = path.with_name(f".{path.name}.new")
     with local_faults(path):
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
+        with open_regular(partial, "wb") as file:
+            _Writer(file).write(memoryview(content))
             os.fsync(file.fileno())
         partial.replace(path)
+        sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and those above it, so that they survive a power cut. Raises OSError."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
         sync_directory(path.parent)
 
 
@@ -155,21 +289,22 @@ def locked(path: Path, observe: Observer) -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(path: Path, observe: Observer) -> Iterator[BinaryIO]:
+def exclusive(path: Path, observe: Observer) -> Iterator[FileIO]:
     """Open `path` for reading and writing, alone among all processes; wait for whoever has it."""
-    told = False
+    wait, told = _FIRST_POLL, False
     while True:
-        with path.open("a+b", buffering=0) as file:
+        with open_regular(path, "a+b") as file:
             if _locked(file) and _is_same(file, path):
                 yield file
                 return
-        if not told:
-            observe(Notice(f"{path.name} is being written by another process: waiting"))
+        if wait == _LAST_POLL and not told:
+            observe(Notice(f"{path.name} is being written elsewhere: waiting"))
             told = True
-        pause(_LOCK_POLL)
+        pause(wait)
+        wait = min(wait * 1.5, _LAST_POLL)
 
 
-def _locked(file: BinaryIO) -> bool:
+def _locked(file: FileIO) -> bool:
     file.seek(0)  # on Windows a lock begins where the file stands
     try:
         if fcntl is not None:
@@ -183,7 +318,7 @@ def _locked(file: BinaryIO) -> bool:
     return True
 
 
-def _is_same(file: BinaryIO, path: Path) -> bool:
+def _is_same(file: FileIO, path: Path) -> bool:
     """Say whether the locked file still has its name: whoever had the lock before may have renamed it."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())

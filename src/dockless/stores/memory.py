@@ -13,7 +13,7 @@ from dockless.wire.stream import BytesReader, CheckedReader, Reader, Source, pro
 
 
 class MemoryStore:
-    """One repository: a Store, NamedFetcher, Ingestor, TagLister and Deleter."""
+    """One repository: a Store, NamedFetcher, Ingestor, TagLister, Deleter and BlobFinder."""
 
     def __init__(self) -> None:
         self._contents: dict[Digest, bytes] = {}
@@ -39,7 +39,15 @@ class MemoryStore:
     def fetch_named(self, name: str) -> tuple[Descriptor, bytes]:
         """Return what a tag or a digest names, and its bytes. Raises NotFound."""
         found = self.resolve(name)
-        return found, self._contents[found.digest]
+        reader = self.fetch(found)
+        return found, bytes(reader.read_chunk())
+
+    def find_blob(self, digest: Digest) -> Descriptor:
+        """Return a blob's descriptor. Raises NotFound."""
+        try:
+            return Descriptor("application/octet-stream", digest, len(self._contents[digest]))
+        except KeyError:
+            raise NotFound(f"{digest} is not in memory") from None
 
     def exists(self, wanted: Descriptor) -> bool:
         """Say whether the content is here."""
@@ -48,10 +56,14 @@ class MemoryStore:
     def predecessors(self, of: Descriptor) -> Iterator[Descriptor]:
         """Yield the manifests whose subject is `of`."""
         with self._lock:
-            documents = [one for one in self._descriptors.values() if one.media_type in INDEXES | MANIFESTS]
-        for one in documents:
+            documents = [
+                (one, self._contents[one.digest])
+                for one in self._descriptors.values()
+                if one.media_type in INDEXES | MANIFESTS
+            ]
+        for one, raw in documents:
             try:
-                found = parse_document(one, self._contents[one.digest]).as_referrer(of)
+                found = parse_document(one, raw).as_referrer(of)
             except InvalidDocument:
                 continue
             if found is not None:
@@ -59,15 +71,17 @@ class MemoryStore:
 
     def push(self, expected: Descriptor, source: Source) -> None:
         """Take content in, and verify it."""
-        if self.exists(expected):
-            return
-        content = bytearray()
-        reader = CheckedReader(promise_of(expected), source)
-        try:
-            pump(reader, content.extend)
-        finally:
-            reader.close()
-        self._keep(Descriptor(expected.media_type, expected.digest, expected.size), bytes(content))
+        held = self._contents.get(expected.digest)
+        if held is None:
+            content = bytearray()
+            reader = CheckedReader(promise_of(expected), source)
+            try:
+                pump(reader, content.extend)
+            finally:
+                reader.close()
+            held = bytes(content)
+        # what came as a blob may come again as a manifest
+        self._keep(Descriptor(expected.media_type, expected.digest, len(held)), held)
 
     def ingest(self, media_type: str, reader: Reader) -> Descriptor:
         """Take in bytes whose digest is known at their end."""

@@ -15,7 +15,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -26,28 +25,11 @@ from dockless.model.image_id import ImageId, is_image_id, parse_image_id
 from dockless.model.printable import printable
 from dockless.model.v1_documents import V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
-from dockless.stores.files import arrive, local_faults, locked, write_whole
+from dockless.stores.files import FileReader, arrive, local_faults, locked, write_whole
 from dockless.wire.stream import Reader, Source
 
 _Repositories = dict[str, dict[str, ImageId]]
 _LONGEST_CHAIN = 4096
-
-
-class FileReader:
-    """A file as a Reader."""
-
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._file: BinaryIO = path.open("rb", buffering=0)
-        self._file.seek(offset)
-        self._buffer = memoryview(bytearray(256 << 10))
-
-    def read_chunk(self) -> memoryview:
-        """Return the next bytes; they are good until the next call."""
-        return self._buffer[: self._file.readinto(self._buffer)]  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class V1Directory:

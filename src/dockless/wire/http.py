@@ -5,6 +5,7 @@ Header names are kept as they came and compared in lower case; a name may stand 
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
@@ -21,6 +22,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NOT_IN_URLS = re.compile(r"[\\\s]")
 _SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_WARNING = re.compile(r'299 - "((?:[^"\\]|\\.){1,4096})"(?:\s+"[^"]*")?\s*(?:,\s*|\Z)')
 
 
 class Headers:
@@ -107,12 +109,41 @@ def without_query(url: str) -> str:
     return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", 300)
 
 
+def content_length(headers: Headers) -> int | None:
+    """Return the length of the body in bytes, None when the answer does not say."""
+    text = headers.first("content-length") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def is_near(host: str) -> bool:
+    """Say whether `host`, as it is written, is this machine or its link, where no server elsewhere should send us."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified
+
+
+def warnings(headers: Headers) -> list[str]:
+    """Return the texts of `Warning` headers that are meant for people, printable (distribution-spec, "Warnings")."""
+    found: list[str] = []
+    for value in headers.all("warning"):
+        position = 0
+        while warning := _WARNING.match(value, position):
+            found.append(printable(re.sub(r"\\(.)", r"\1", warning[1]), 500))
+            position = warning.end()
+    return found
+
+
 def redirected(request: Request, status: int, location: str | None) -> Request:
     """Return the request that follows a redirect.
 
-    Another scheme, host or port gets no `Authorization` and no cookie; `Range` stays. From https to http is refused,
-    and for what is no mere question every redirect but 307 and 308, which keep method and body (RFC 9110, 15.4).
-    Raises RemoteFault.
+    Another scheme, host or port gets no `Authorization` and no cookie; `Range` stays. Refused is what leads from https
+    to http, or from elsewhere to this machine or a link-local address; and for what is no mere question every redirect
+    but 307 and 308, which keep method and body (RFC 9110, 15.4). Raises RemoteFault.
     """
     here = without_query(request.url)
     if request.method not in {"GET", "HEAD"} and status not in {307, 308}:
@@ -126,6 +157,8 @@ def redirected(request: Request, status: int, location: str | None) -> Request:
         raise RemoteFault(f"{here} redirects to nowhere", status=status)
     if there[0] == "http" and origin(request.url)[0] == "https":
         raise RemoteFault(f"{here} redirects from https to http, which is refused", status=status)
+    if is_near(there[1]) and not is_near(origin(request.url)[1]):
+        raise RemoteFault(f"{here} redirects to {there[1]}, which is near here and refused", status=status)
     if there == origin(request.url):
         return structs.replace(request, url=target)
     public = tuple(pair for pair in request.headers if pair[0].lower() not in _SECRETS)

@@ -74,6 +74,12 @@ class DigestSum:
         """Take the next bytes."""
         self._sum.update(chunk)
 
+    def copy(self) -> "DigestSum":
+        """Return one that goes on from here by itself."""
+        twin = DigestSum(self._algorithm)
+        twin._sum = self._sum.copy()
+        return twin
+
     def __str__(self) -> str:
         return f"{self._algorithm}:{self._sum.hexdigest()}"
 
@@ -119,11 +125,11 @@ class CheckedReader:
 
     Where the size is promised, the checksum is compared before the last bytes are handed out: whoever sends them on
     has not sent all when they are wrong. `replayed` are the bytes an earlier try left, chunk by chunk; the source
-    is opened after them. `done` counts both.
+    is opened after them. `done` counts both, and those that the promise's sum had before it came here.
     """
 
-    def __init__(self, promise: Promise, source: Source, replayed: Iterable[memoryview] = ()) -> None:
-        self.done = 0
+    def __init__(self, promise: Promise, source: Source, replayed: Iterable[memoryview] = (), *, done: int = 0) -> None:
+        self.done = done
         self._promise = promise
         self._sum = promise.begin_sum() if promise.checksum is not None else None
         for chunk in replayed:

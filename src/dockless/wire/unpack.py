@@ -70,7 +70,7 @@ class _GzipMember:
 
 def _header_length(head: bytes) -> int | None:
     """Return the length of a gzip header (RFC 1952, 2.3), None when `head` ends before it. Raises ValueError."""
-    if not head.startswith(b"\x1f\x8b\x08"[: len(head)]) or len(head) > _LONGEST_HEADER:
+    if not head.startswith(b"\x1f\x8b\x08"[: len(head)]):
         raise ValueError("not the header of a gzip member")
     if len(head) < 10:
         return None
@@ -82,7 +82,11 @@ def _header_length(head: bytes) -> int | None:
             length = head.find(b"\0", length) + 1 or len(head) + 1
     if flags & 2:  # FHCRC
         length += 2
-    return length if length <= len(head) else None
+    if length <= len(head):
+        return length
+    if len(head) > _LONGEST_HEADER:
+        raise ValueError("a header of a gzip member that does not end")
+    return None
 
 
 def _zstd_frame() -> _Member:

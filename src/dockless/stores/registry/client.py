@@ -26,7 +26,7 @@ from dockless.net.session import OK, Session, read_json, status_fault
 from dockless.net.tokens import Authorizer
 from dockless.stores.registry.repository import Repository
 from dockless.wire.auth import Credential, challenges
-from dockless.wire.http import Request, origin, without_query
+from dockless.wire.http import Request, origin, parse_url, without_query
 from dockless.wire.v2 import routes
 from dockless.wire.v2.links import next_page
 
@@ -50,12 +50,11 @@ class RegistryClient:
     """
 
     def __init__(self, session: Session, url: str, credential: Credential | None = None) -> None:
-        scheme, host, _ = origin(url)
-        if is_docker_hub(host):
-            url = f"{scheme}://{_HUB}"
+        parts = parse_url(url)
+        host = parts.netloc.rpartition("@")[2]
         self.session = session
-        self.url = url.rstrip("/")
-        self.host = self.url.partition("://")[2]
+        self.host = _HUB if is_docker_hub(host) else host
+        self.url = f"{parts.scheme}://{self.host}"
         self._authorizer = Authorizer(session, self.url, credential)
 
     def ask(
@@ -127,7 +126,7 @@ class RegistryClient:
     def names(
         self, path: str, parse: Callable[[bytes, str], list[str]], is_name: Callable[[str], bool], scope: str
     ) -> Iterator[str]:
-        """Yield the names of a list, page by page, each once; what cannot be a name is left out, and told."""
+        """Yield the names of a list, page by page, each once; that some cannot be names, and are left out, is told."""
 
         def read(response: Response) -> tuple[list[str], str | None]:
             what = f"the list from {without_query(response.request.url)}"
@@ -137,13 +136,14 @@ class RegistryClient:
         pages = {url := self.url + path}
         while True:
             page, following = self.ask(Request(url), read, scope=scope)
-            for name in page:
-                if name not in seen:
-                    seen.add(name)
-                    if is_name(name):
-                        yield name
-                    else:
-                        self.session.observe(Notice(f"{self.url} lists what is no name, and is left out"))
+            new = [name for name in dict.fromkeys(page) if name not in seen]
+            seen.update(new)
+            names = list(filter(is_name, new))
+            if len(names) < len(new):
+                self.session.observe(
+                    Notice(f"{self.host} lists {len(new) - len(names)} that cannot be names: left out")
+                )
+            yield from names
             if following is None:
                 return
             if following in pages:

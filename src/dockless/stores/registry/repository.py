@@ -146,11 +146,12 @@ class Repository:
         if expected.media_type not in DOCUMENTS:
             push.push_blob(self.client, self.name, expected, source, self._observe)
             return
-        raw = bytearray()
+        content = bytearray()
         with closing(CheckedReader(promise_of(expected), source)) as reader:
-            pump(reader, raw.extend)
-        manifests.push_manifest(self.client, self.name, expected, bytes(raw))
-        self._pushed = (expected.digest, bytes(raw)) if expected.size <= LONGEST_DOCUMENT else None
+            pump(reader, content.extend)
+        raw = bytes(content)
+        manifests.push_manifest(self.client, self.name, expected, raw)
+        self._pushed = (expected.digest, raw) if len(raw) <= LONGEST_DOCUMENT else None
 
     def ingest(self, media_type: str, reader: Reader) -> Descriptor:
         """Take in what `reader` gives, and return its descriptor. Closes nothing."""

@@ -8,26 +8,36 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
+from msgspec import structs
+
 from dockless.model.errors import InvalidDocument, InvalidReference, NotFound
 from dockless.model.events import Notice
 from dockless.model.image_id import ImageId, is_image_id
 from dockless.model.location import is_v1_repository
 from dockless.model.printable import printable
+from dockless.model.reference import is_tag
 from dockless.model.v1_documents import SearchPage, SearchResult, ancestry, decode, tag_ids
 from dockless.net.response import Response
-from dockless.net.session import LONGEST_JSON, Session, read_json
+from dockless.net.session import LONGEST_JSON, OK, Session, read_json
 from dockless.stores.base import V1Image
 from dockless.stores.v1.endpoints import Endpoints
 from dockless.stores.v1.layer import LayerBody
-from dockless.wire.http import Request, origin, parse_url, without_query
+from dockless.wire.auth import Credential
+from dockless.wire.http import Body, Request, body_of, origin, parse_url, without_query
 from dockless.wire.v1 import conversation, routes
-from dockless.wire.v1.conversation import Credential, Ping
+from dockless.wire.v1.conversation import Ping
+from dockless.wire.v1.push import ASK_FOR_TOKEN, JSON, image_list
 
 _MOST_PAGES = 1000
+_DONE = frozenset({200, 204})
 
 
 class V1Repository:
-    """One repository, open for reading. `token` and `endpoints` are what the index gave; `status` its HTTP status."""
+    """One repository, open for reading or for a push.
+
+    `token` and `endpoints` are what the index gave, `status` its HTTP status.
+    """
 
     def __init__(self, name: str, token: str, endpoints: tuple[str, ...], status: int, connections: Endpoints) -> None:
         self.name = name
@@ -63,6 +73,21 @@ class V1Repository:
         if self._opened[image.id] > 1:
             self._connections.rotate()
         return LayerBody(self._connections, image, offset)
+
+    def put(self, path: str, body: Body, headers: tuple[tuple[str, str], ...], expect: frozenset[int] = OK) -> int:
+        """Send `body` to the first endpoint that takes it; return its status, one of `expect`."""
+        requests = [
+            (base, structs.replace(request, method="PUT", body=body))
+            for base, request in self._connections.requests(path, headers)
+        ]
+        return self._connections.first_of(requests, _drained, expect).status
+
+    def delete(self, path: str) -> None:
+        """Have the first endpoint that will remove something. Raises NotFound."""
+        requests = [
+            (base, structs.replace(request, method="DELETE")) for base, request in self._connections.requests(path)
+        ]
+        self._connections.first_of(requests, _drained)
 
     def layer_urls(self, image_id: ImageId) -> list[str]:
         """Return the layer's URL at each endpoint, in the index's order."""
@@ -104,10 +129,8 @@ class V1Index:
 
     def repository(self, name: str) -> V1Repository:
         """Open a repository. Raises InvalidReference, NotFound and InvalidDocument; errors carry the HTTP status."""
-        if not is_v1_repository(name):
-            problem = f"not a repository name: {printable(name, 200)!r}" if name else "the image name is empty"
-            raise InvalidReference(problem, hint="Names look like NAME or NAMESPACE/NAME.")
-        request = self._request(routes.repository_images(name), ("X-Docker-Token", "true"))
+        _require_name(name)
+        request = self._request(routes.repository_images(name), ASK_FOR_TOKEN)
         try:
             _, response = self.session.first_of([(self.url, request)], _drained)
         except NotFound as fault:
@@ -119,6 +142,33 @@ class V1Index:
         except InvalidDocument as fault:
             fault.status = response.status
             raise
+
+    def begin_push(self, name: str, images: bytes) -> V1Repository:
+        """Tell the index which images a repository will have, and open it for a push. Raises as `repository` does."""
+        _require_name(name)
+        return self._open(name, self._put_images(routes.repository(name), images, ASK_FOR_TOKEN))
+
+    def end_push(self, repository: V1Repository, images: bytes) -> None:
+        """Tell the index that the images are there."""
+        endpoints = ("X-Docker-Endpoints", ", ".join(repository.endpoints))
+        self._put_images(routes.repository_images(repository.name), images, endpoints)
+
+    def tag(self, repository: str, tag: str, image_id: ImageId) -> None:
+        """Let a tag name an image that is there. Raises NotFound, and InvalidReference for what v1 would garble."""
+        _require_tag(tag)
+        opened = self.begin_push(repository, image_list([(image_id, None)]))
+        opened.put(routes.tag(repository, tag), body_of(msgspec.json.encode(image_id)), (JSON,))
+
+    def untag(self, repository: str, tag: str) -> None:
+        """Remove a tag; the images stay. Raises NotFound."""
+        _require_name(repository)
+        request = structs.replace(self._request(routes.repository_images(repository), ASK_FOR_TOKEN), method="DELETE")
+        _, response = self.session.first_of([(self.url, request)], _drained, expect=_DONE)
+        self._open(repository, response).delete(routes.tag(repository, tag))
+
+    def _put_images(self, path: str, images: bytes, header: tuple[str, str]) -> Response:
+        request = structs.replace(self._request(path, JSON, header), method="PUT", body=body_of(images))
+        return self.session.first_of([(self.url, request)], _drained, expect=_DONE)[1]
 
     def _open(self, name: str, response: Response) -> V1Repository:
         token = conversation.token(response.headers)
@@ -150,6 +200,19 @@ class V1Index:
     def _request(self, path: str, *headers: tuple[str, str]) -> Request:
         basic = (("Authorization", self._credential.basic),) if self._credential else ()
         return Request(self.url + path, (*headers, *basic))
+
+
+def _require_name(name: str) -> None:
+    if not is_v1_repository(name):
+        problem = f"not a repository name: {printable(name, 200)!r}" if name else "the image name is empty"
+        raise InvalidReference(problem, hint="Names look like NAME or NAMESPACE/NAME.")
+
+
+def _require_tag(tag: str) -> None:
+    if not is_tag(tag):
+        raise InvalidReference(
+            f"not a tag: {printable(tag, 160)!r}", hint="Tags are letters, digits, dots, dashes and underscores."
+        )
 
 
 def _drained(response: Response) -> Response:

@@ -55,7 +55,7 @@ class Taker(Readable, Ingestor, Protocol):
 
 
 class V1View:
-    """One repository: a Readable, NamedFetcher and TagLister. Safe to share between threads."""
+    """One repository: a Readable, NamedFetcher, TagLister and Deliverer. Safe to share between threads."""
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class V1View:
         self._layers: dict[ImageId, Layer | None] = {}
         self._made: dict[ImageId, Descriptor] = {}
         self._documents: dict[Digest, tuple[Descriptor, bytes]] = {}
+        self.delivered: set[Digest] = set()
         self._lock = threading.Lock()
 
     def resolve(self, name: str) -> Descriptor:
@@ -186,6 +187,7 @@ class V1View:
         media_type = layer_media_type(arriving.compression)
         with _destination_faults(arriving):
             taken = self._into.ingest(media_type, arriving)
+        self.delivered.add(taken.digest)
         return Layer(Descriptor(media_type, taken.digest, taken.size), arriving.diff_id)
 
 

@@ -37,19 +37,15 @@ def uploads(repository: str, **query: str) -> str:
 
 def tags(repository: str, page: int = 0) -> str:
     """A repository's tags, at most `page` at once; 0 leaves that to the registry."""
-    return _paged(f"/v2/{repository}/tags/list", page)
-
-
-def catalog(page: int = 0) -> str:
-    """The registry's repositories."""
-    return _paged("/v2/_catalog", page)
-
-
-def referrers(repository: str, subject: Digest, artifact_type: str = "") -> str:
-    """The manifests whose subject is `subject`, of one artifact type when it is given."""
-    path = f"/v2/{repository}/referrers/{subject}"
-    return f"{path}?{urlencode({'artifactType': artifact_type})}" if artifact_type else path
-
-
-def _paged(path: str, page: int) -> str:
+    path = f"/v2/{repository}/tags/list"
     return f"{path}?n={page}" if page else path
+
+
+def catalog() -> str:
+    """The registry's repositories."""
+    return "/v2/_catalog"
+
+
+def referrers(repository: str, subject: Digest) -> str:
+    """The manifests whose subject is `subject`."""
+    return f"/v2/{repository}/referrers/{subject}"
