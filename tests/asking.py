@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dockless.faces.server.app import EmbeddedRegistry
@@ -13,10 +14,19 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def ask(registry: EmbeddedRegistry, path: str, method: str = "GET", **headers: str) -> Answer:
+def ask(
+    registry: EmbeddedRegistry,
+    path: str,
+    method: str = "GET",
+    body: Iterable[bytes] | bytes | None = None,
+    /,
+    **headers: str,
+) -> Answer:
+    """Ask and read all of the answer; a body in pieces goes out chunked."""
     connection = http.client.HTTPConnection(registry.host, timeout=10)
     try:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
     finally:

@@ -25,39 +25,54 @@ def ran(temporary: Path) -> RanRaw:
     return run("demo", variables={**variables, "PYTHONUTF8": "1"})
 
 
-def steps(ran: RanRaw) -> dict[str, str]:
+def steps(ran: RanRaw) -> list[tuple[str, str]]:
     """Return each verb that is shown with what it printed."""
     shown = re.split(r"^\$ dockless (.*)$", ran.out.decode(), flags=re.MULTILINE)
-    return {line.split()[0]: output for line, output in zip(shown[1::2], shown[2::2], strict=True)}
+    return [(line.split()[0], output) for line, output in zip(shown[1::2], shown[2::2], strict=True)]
 
 
 def test_it_ends_well(ran: RanRaw) -> None:
     assert ran.code == 0
 
 
-def test_each_command_is_shown_in_order(ran: RanRaw) -> None:
-    assert list(steps(ran)) == ["ping", "search", "tags", "digest", "inspect", "history", "pull"]
+V1 = [
+    ("ping", "speaks v1, standalone"),
+    ("search", "library/demo"),
+    ("tags", "1.0\nlatest\n"),
+    ("digest", f"{IMAGES[0].id}\n"),
+    ("inspect", "Layers, newest first"),
+    ("history", f"{IMAGES[-1].id}  "),
+    ("pull", f"{IMAGES[0].id}\n"),
+]
+V2 = [
+    ("copy", "sha256:"),
+    ("inspect", "Layers, base first"),
+    ("copy", "sha256:"),
+    ("pull", "sha256:"),
+    ("push", "sha256:"),
+    ("tags", "2.0  sha256:"),
+    ("validate", "all right"),
+]
 
 
-@pytest.mark.parametrize(
-    ("verb", "printed"),
-    [
-        ("ping", "speaks v1, standalone"),
-        ("search", "library/demo"),
-        ("tags", "1.0\nlatest\n"),
-        ("digest", f"{IMAGES[0].id}\n"),
-        ("inspect", "Layers, newest first"),
-        ("history", f"{IMAGES[-1].id}  "),
-        ("pull", f"{IMAGES[0].id}\n"),
-    ],
-)
-def test_each_command_is_shown_with_its_output(ran: RanRaw, verb: str, printed: str) -> None:
-    assert printed in steps(ran)[verb]
+def test_each_command_is_shown_in_order_with_its_output(ran: RanRaw) -> None:
+    shown = steps(ran)
+    assert [verb for verb, _ in shown] == [verb for verb, _ in V1 + V2]
+    for (verb, output), (_, printed) in zip(shown, V1 + V2, strict=True):
+        assert printed in output, verb
 
 
-def test_every_layer_is_said_to_be_verified(ran: RanRaw) -> None:
+def test_one_digest_goes_all_the_way(ran: RanRaw) -> None:
+    moved = [re.findall(r"sha256:[0-9a-f]{64}", output)[0] for verb, output in steps(ran)[len(V1) :]]
+    assert len(set(moved)) == 1
+
+
+def test_every_layer_is_said_to_be_verified_and_a_copy_beside_it_to_be_mounted(ran: RanRaw) -> None:
     said = ran.err.decode().splitlines()
-    assert sorted(said) == sorted(f"{one.id[:12]}: {len(one.layer) / 1000:.1f} kB, verified" for one in IMAGES)
+    for one in IMAGES:
+        assert f"{one.id[:12]}: {len(one.layer) / 1000:.1f} kB, verified" in said
+    assert not [line for line in said if "unverified" in line]
+    assert len([line for line in said if line.endswith(", mounted")]) == len(IMAGES) + 1
 
 
 def test_the_files_that_were_pulled_are_listed(ran: RanRaw) -> None:
@@ -67,7 +82,7 @@ def test_the_files_that_were_pulled_are_listed(ran: RanRaw) -> None:
 
 def test_it_ends_with_what_to_type_next(ran: RanRaw) -> None:
     last = [line.split() for line in ran.out.decode().splitlines()[-4:]]
-    assert [line[:2] for line in last] == [["dockless", verb] for verb in ("tags", "pull", "serve", "--help")]
+    assert [line[:2] for line in last] == [["dockless", verb] for verb in ("copy", "pull", "serve", "--help")]
 
 
 def test_a_pipe_gets_no_control_characters(ran: RanRaw) -> None:

@@ -7,7 +7,7 @@ A v1 image is one layer and one JSON document under an id; its ancestry is the l
 Ids are arbitrary: they are digests of nothing.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -119,6 +119,15 @@ class Deliverer(Protocol):
     @property
     def delivered(self) -> Set[Digest]:
         """What was brought, and told of."""
+        ...
+
+
+@runtime_checkable
+class ReferrerLister(Protocol):
+    """A place that may hold a referrer and not list it: who pushed it was stopped in between."""
+
+    def list_referrers(self, of: Descriptor, referrers: Sequence[Descriptor]) -> None:
+        """Let manifests that are here, and have `of` as their subject, be among its predecessors. Raises NotFound."""
         ...
 
 

@@ -1,5 +1,6 @@
-"""Verb that shows the main job on a registry of its own: demo."""
+"""Verb that shows the main job on registries of its own: demo."""
 
+import os
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 from dockless.faces.cli.main import cli
 from dockless.model.errors import Unsupported
 from dockless.stores.base import V1Image
+from dockless.stores.repositories import LayoutRoot
 from dockless.stores.v1_directory import V1Directory
 from dockless.testing.images import demo_images
 from dockless.wire.stream import BytesReader
@@ -16,36 +18,53 @@ from dockless.wire.stream import BytesReader
 
 @click.command()
 def demo() -> None:
-    """Show it at work: a registry with a small image made on the spot, and the verbs against it over real HTTP."""
+    """Show it at work: an old registry with a small image, a new one to move it to, and the verbs over real HTTP."""
     try:
         from dockless.faces.server.app import EmbeddedRegistry
     except ImportError as error:
         raise Unsupported(f"the demo needs {error.name}", hint="pip install 'dockless[server]'") from error
     with tempfile.TemporaryDirectory(prefix="dockless-demo-") as name:
         root = Path(name)
-        with EmbeddedRegistry(_registry(root / "registry")) as registry:
-            click.echo(f"A registry that speaks v1 is up at {registry.url}, with one image in it.")
-            place = f"v1:{registry.host}/library/demo"
-            _show("ping", f"v1:{registry.host}")
-            _show("search", f"v1:{registry.host}", "demo")
-            _show("tags", place)
-            _show("digest", f"{place}:1.0")
-            _show("inspect", f"{place}:1.0")
-            _show("history", f"{place}:1.0")
-            _show("pull", f"{place}:1.0", str(root / "demo"))
-        for path in sorted((root / "demo").rglob("*")):
-            if path.is_file() and not path.name.startswith("."):
-                click.echo(f"{path.stat().st_size:>8}  {path.relative_to(root)}")
+        os.environ["XDG_CACHE_HOME"] = str(root / "cache")  # nothing of the demo stays
+        with EmbeddedRegistry(_old(root / "old")) as old, EmbeddedRegistry(LayoutRoot(root / "new")) as new:
+            click.echo(f"A registry that speaks v1 is up at {old.url}, with one image in it.")
+            _read_v1(f"v1:{old.host}", root / "demo")
+            click.echo(f"\nA registry that speaks v2 is up at {new.url}, with nothing in it: the image moves there.")
+            _move(f"v1:{old.host}/library/demo:1.0", new.host, root / "layout")
     click.echo(
-        "\nEvery layer was compared with the registry's checksum. The registry is gone again; next:\n\n"
-        "  dockless tags v1:YOUR-REGISTRY/NAMESPACE/NAME       what a v1 registry of yours has\n"
-        "  dockless pull v1:YOUR-REGISTRY/NAMESPACE/NAME:TAG   take an image home\n"
-        "  dockless serve DIRECTORY                            serve what was pulled\n"
-        "  dockless --help                                     the rest"
+        "\nEvery layer was compared with a checksum or a digest. The registries are gone again; next:\n\n"
+        "  dockless copy v1:OLD-REGISTRY/NAME:TAG REGISTRY/NAME:TAG   leave a v1 registry\n"
+        "  dockless pull REGISTRY/NAME:TAG                            take an image home, as an OCI layout\n"
+        "  dockless serve DIRECTORY                                   serve layouts as a registry\n"
+        "  dockless --help                                            the rest"
     )
 
 
-def _registry(directory: Path) -> V1Directory:
+def _read_v1(registry: str, directory: Path) -> None:
+    place = f"{registry}/library/demo"
+    _show("ping", registry)
+    _show("search", registry, "demo")
+    _show("tags", place)
+    _show("digest", f"{place}:1.0")
+    _show("inspect", f"{place}:1.0")
+    _show("history", f"{place}:1.0")
+    _show("pull", f"{place}:1.0", str(directory))
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            click.echo(f"{path.stat().st_size:>8}  {path.relative_to(directory.parent)}")
+
+
+def _move(image: str, host: str, layout: Path) -> None:
+    _show("copy", image, f"{host}/library/demo:1.0")
+    _show("inspect", f"{host}/library/demo:1.0")
+    _show("copy", f"{host}/library/demo:1.0", f"{host}/mirror/demo:1.0")
+    _show("pull", f"{host}/mirror/demo:1.0", f"oci:{layout}:1.0")
+    _show("push", f"oci:{layout}:1.0", f"{host}/team/demo:2.0")
+    _show("tags", "--long", f"{host}/team/demo")
+    _show("validate", f"oci:{layout}:1.0")
+
+
+def _old(directory: Path) -> V1Directory:
     images = demo_images()
     store = V1Directory(directory)
     for image in images:

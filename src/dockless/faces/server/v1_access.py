@@ -19,8 +19,8 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dockless.faces.server.basic import CHALLENGE, Basic, same
 from dockless.faces.server.v1_messages import UNCACHED, error, repository_of, wire_name
-from dockless.wire.v1.conversation import Credential
 
 Endpoint = Callable[[Request], Response]
 
@@ -33,19 +33,15 @@ class Access:
 
     def __init__(self, tokens: bool, credentials: tuple[str, str] | None) -> None:
         self._tokens = tokens
-        self._basic = Credential(*credentials).basic if credentials else None
+        self._basic = Basic(credentials)
 
     def index(self, endpoint: Endpoint) -> Endpoint:
         """Return `endpoint` behind what the index wants."""
-        return _guarded(endpoint, self._has_basic, 'Basic realm="registry"')
+        return _guarded(endpoint, self._basic.allows, CHALLENGE)
 
     def registry(self, endpoint: Endpoint) -> Endpoint:
         """Return `endpoint` behind what the registry wants."""
         return _guarded(endpoint, _has_token, "Token") if self._tokens else self.index(endpoint)
-
-    def _has_basic(self, request: Request) -> bool:
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        return self._basic is None or _same(f"{scheme.capitalize()} {value}", self._basic)
 
 
 def token(repository: str) -> str:
@@ -71,7 +67,7 @@ def _has_token(request: Request) -> bool:
         request.method == "GET"
         and value.split(" ")[0].lower() == "token"
         and fields.get("access") == "read"
-        and _same(fields.get("signature", ""), _signature(repository))
+        and same(fields.get("signature", ""), _signature(repository))
         and ("repository" not in request.path_params or wire_name(repository_of(request)) == repository)
     )
 
@@ -79,7 +75,3 @@ def _has_token(request: Request) -> bool:
 def _signature(repository: str) -> str:
     """Return 16 letters and digits, as the original has them."""
     return b32encode(hmac.digest(_KEY, repository.encode(), hashlib.sha256)[:10]).decode("ascii")
-
-
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode(), right.encode())
