@@ -2,9 +2,11 @@
 
 import os
 import select
+import shlex
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,33 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if not name.startswith("PYTHON") and not name.lower().endswith("_proxy")
 }
+
+
+DOCKLESS = [sys.executable, "-m", "dockless"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds on the wall and of processors, and MiB at the peak of its largest process."""
+
+    seconds: float
+    cpu: float
+    peak: float
+
+
+def cost(command: Sequence[str]) -> Cost:
+    """Run a command in the repository's root, and return what it took. Raises RuntimeError with its own words."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        words = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{shlex.join(command)} ended with {process.returncode}: {words.decode()}")
+    return Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 @dataclass(frozen=True)

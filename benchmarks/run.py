@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from types import ModuleType
 
-from benchmarks import cold_start, layer, metadata
+from benchmarks import cold_start, copy, layer, metadata
 from benchmarks.measure import ROOT, Figure, output
 
-BENCHMARKS = {"layer": layer, "metadata": metadata, "cold_start": cold_start}
+BENCHMARKS = {"layer": layer, "copy": copy, "metadata": metadata, "cold_start": cold_start}
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 _HEAD = ("what", "median", "lowest to highest", "aim", "")
@@ -50,7 +50,11 @@ def main() -> None:
 
 
 def _lacking() -> list[str]:
-    tools = [tool for tool in ("curl", "tee", "openssl") if shutil.which(tool) is None]
+    tools = [
+        tool
+        for tool in ("curl", "tee", "openssl", "skopeo", "docker-registry", "mmdebstrap")
+        if shutil.which(tool) is None
+    ]
     return tools if sys.platform == "linux" else ["Linux", *tools]
 
 

@@ -24,7 +24,7 @@ VERSION = "dockless.__version__"  # the package's own constant: anyone may say w
 
 # Which places may use a name, or anything below it. A place is a floor, a directory of one, or a file.
 NETWORK = {
-    "asyncio": ("net", "faces/server"),
+    "asyncio": ("net", "faces/server", "faces/aio.py"),
     "http.client": ("net", "testing"),
     "pyreqwest": ("net/http.py",),
     "socket": ("net", "faces/server", "testing"),

@@ -1,5 +1,6 @@
-"""The README's tour, run: every command and every piece of Python in it prints what stands there."""
+"""The README's tour, run from top to bottom: every command and every piece of Python in it prints what stands there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,44 +12,51 @@ import pytest
 
 from dockless.faces.server.app import EmbeddedRegistry
 from dockless.stores.base import V1Image
+from dockless.stores.repositories import LayoutRoot
 from dockless.stores.v1_directory import V1Directory
 from dockless.testing.images import demo_images
 from dockless.wire.stream import BytesReader
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-PLACE = "127.0.0.1:5000"
-COMMANDS = re.findall(r"^\$ dockless (.+)\n((?:(?!\$|```).*\n)*)", README, re.MULTILINE)
-PIECES = re.findall(r"```python\n(.*?)```\n\n```console\n(.*?)```", README, re.DOTALL)
+OLD, NEW = "127.0.0.1:5000", "127.0.0.1:5001"
+STEP = re.compile(
+    r"^\$ dockless (?P<words>.+)\n(?P<printed>(?:(?!\$|```).*\n)*)"
+    r"|^```python\n(?P<code>(?:(?!```).*\n)*)```\n\n```console\n(?P<said>(?:(?!```).*\n)*)```",
+    re.MULTILINE,
+)
 
 
-@pytest.fixture(name="host", scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(name="hosts", scope="module")
+def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     images = demo_images()
-    store = V1Directory(tmp_path_factory.mktemp("readme"))
+    store = V1Directory(tmp_path_factory.mktemp("old"))
     for one in images:
         store.add(V1Image(one.id, one.raw, len(one.layer), one.checksum), partial(BytesReader, one.layer))
     for tag in ("1.0", "latest"):
         store.tag("library/demo", tag, images[0].id)
-    with EmbeddedRegistry(store) as running:
-        yield running.host
+    with EmbeddedRegistry(store) as old, EmbeddedRegistry(LayoutRoot(tmp_path_factory.mktemp("new"))) as new:
+        yield {OLD: old.host, NEW: new.host}
 
 
-def printed(command: list[str], host: str, cwd: Path) -> str:
-    said = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=True, timeout=60)
-    return said.stdout.replace(host, PLACE)
+def test_the_tour(hosts: dict[str, str], tmp_path: Path) -> None:
+    steps = list(STEP.finditer(README))
+    assert len([one for one in steps if one["words"]]) >= 10
+    assert len([one for one in steps if one["code"]]) >= 2
+    for step in steps:
+        words, code = step["words"], step["code"]
+        command = ["-m", "dockless", *words.split()] if words else ["-c", code]
+        assert run(command, hosts, tmp_path) == (step["printed"] or step["said"] or "").strip(), words or code
 
 
-def test_there_is_a_tour() -> None:
-    assert len(COMMANDS) >= 4
-    assert len(PIECES) >= 2
-
-
-@pytest.mark.parametrize(("words", "output"), COMMANDS, ids=[words for words, _ in COMMANDS])
-def test_a_command(words: str, output: str, host: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dockless", *words.replace(PLACE, host).split()]
-    assert printed(command, host, tmp_path).strip() == output.strip()
-
-
-@pytest.mark.parametrize(("code", "output"), PIECES)
-def test_a_piece_of_python(code: str, output: str, host: str, tmp_path: Path) -> None:
-    assert printed([sys.executable, "-c", code.replace(PLACE, host)], host, tmp_path).strip() == output.strip()
+def run(command: list[str], hosts: dict[str, str], cwd: Path) -> str:
+    for written, real in hosts.items():
+        command = [word.replace(written, real) for word in command]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cwd / ".cache")}
+    said = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=60
+    )
+    assert said.returncode == 0, said.stderr
+    text = said.stdout
+    for written, real in hosts.items():
+        text = text.replace(real, written)
+    return text.strip()

@@ -13,12 +13,16 @@ from dockless.model.v1_documents import SearchResult, V1Config, V1ImageConfig
 from dockless.net.settings import Settings
 from dockless.ops.inspect_v1 import ImageSummary, LayerSummary
 from dockless.ops.pull_v1 import Pulled
+from dockless.ops.validate_v1 import CheckedImage, CheckedLayer
+from dockless.wire.auth import Credential
 from dockless.wire.proxy import Proxies
 from dockless.wire.retry import RetryPolicy
-from dockless.wire.v1.conversation import Credential, Ping
+from dockless.wire.v1.conversation import Ping
 
 __all__ = [
     "DOCKER_HUB",
+    "CheckedImage",
+    "CheckedLayer",
     "Credential",
     "Downloaded",
     "Image",

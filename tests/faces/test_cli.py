@@ -19,7 +19,8 @@ from tests.faces.command import at, call, registry
 from tests.scripted import NAME, layer_path
 
 VERBS = cli.list_commands(click.Context(cli))
-OF_LOCATIONS = ["tags", "digest", "config", "history", "layers", "inspect", "pull"]
+OF_LOCATIONS = ["tags", "digest", "config", "history", "layers", "inspect", "validate", "pull", "untag"]
+OF_PLACES = [*OF_LOCATIONS[:-2], "manifest", "copy"]
 IMAGES = make_image({"a": b"1"}, {"b": b"2"})
 INDEX = f"/v1/repositories/{NAME}/images"
 TAGS = f"/v1/repositories/{NAME}/tags"
@@ -112,19 +113,16 @@ def test_what_is_no_location_is_2_before_any_request(
     assert beginnings(err) == ["error: ", "try:   "]
 
 
-@pytest.mark.parametrize(
-    "location",
-    ["registry.example/a:1", "docker://a", "a@sha256:" + "0" * 64, "oci:a", "oci-archive:a:1", "docker-archive:a"],
-)
-@pytest.mark.parametrize("verb", OF_LOCATIONS)
-def test_a_location_that_is_not_v1_is_1_with_a_hint(
-    capsys: pytest.CaptureFixture[str], verb: str, location: str
+@pytest.mark.parametrize("location", ["oci:a", "oci-archive:a:1", "docker-archive:a:b:1"])
+@pytest.mark.parametrize("verb", OF_PLACES)
+def test_a_place_that_is_not_there_is_3_with_a_hint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, location: str
 ) -> None:
-    code, out, err = call(capsys, verb, location)
-    assert (code, out) == (1, "")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, verb, location, *(["oci:b"] if verb == "copy" else []))
+    assert (code, out) == (3, "")
     assert beginnings(err) == ["error: ", "try:   "]
-    assert f"{location} is not a v1 location" in err
-    assert "v1:REGISTRY/REPOSITORY:TAG" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 class Failure(NamedTuple):
@@ -143,7 +141,7 @@ FAILURES = {
     "no image": Failure("tags AT", INDEX, json_reply({"error": "images not found"}, 404), 3, "images not found"),
     "no tag": Failure("digest AT:2.0", "/", FINE, 3, "tag '2.0' not found"),
     "no id": Failure(f"config AT@{NOBODY}", "/", FINE, 3, f"/v1/images/{NOBODY}/json: HTTP 404"),
-    "no v1": Failure("ping HOST", "/v1/_ping", Reply(404), 3, "HTTP 404"),
+    "no v1": Failure("ping v1:HOST", "/v1/_ping", Reply(404), 3, "HTTP 404"),
     "401": Failure("tags AT", INDEX, json_reply({"error": "who are you"}, 401), 4, "who are you"),
     "403": Failure("tags AT", INDEX, json_reply({"error": "not you"}, 403), 4, "not you"),
     "a damaged layer": Failure("blob AT -o x", layer_path(IMAGES[0]), DAMAGED, 5, "checksum promises"),

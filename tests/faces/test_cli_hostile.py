@@ -81,7 +81,7 @@ def test_each_fact_of_inspect_is_escaped(capsys: pytest.CaptureFixture[str], fac
         ("tags AT", INDEX),
         ("tags AT", TAGS),
         ("blob AT -o -", layer_path(one_layer(1000))),
-        ("ping HOST", "/v1/_ping"),
+        ("ping v1:HOST", "/v1/_ping"),
         ("search HOST", "/v1/search"),
     ],
 )

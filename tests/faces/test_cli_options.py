@@ -37,10 +37,10 @@ class TestCredentials:
             assert call(capsys, "tags", at(peer), *flags) == (0, "latest\n", "")
             assert peer.requests[0].header("Authorization") == BASIC
 
-    @pytest.mark.parametrize("verb", ["ping", "search"])
+    @pytest.mark.parametrize("verb", ["ping", "search", "catalog"])
     def test_the_verbs_of_a_registry_send_them_too(self, capsys: pytest.CaptureFixture[str], verb: str) -> None:
         with registry(*IMAGES) as peer:
-            call(capsys, verb, peer.host, "-u", "me", "-p", "s3cret")
+            call(capsys, verb, f"v1:{peer.host}", "-u", "me", "-p", "s3cret")
             assert [request.header("Authorization") for request in peer.requests] == [BASIC]
 
     @pytest.mark.parametrize(

@@ -23,25 +23,30 @@ class TestProgress:
         with registry(*IMAGES, checksums=checksums) as peer:
             code, out, err = call(capsys, "pull", at(peer), str(to), *flags)
         assert (code, out) == (0, f"{IMAGES[0].id}\n")
-        return sorted(err.splitlines())
+        return err.splitlines()
 
-    def expected(self, said: str) -> list[str]:
-        return sorted(f"{one.id[:12]}: {len(one.layer) / 1000:.1f} kB, {said}" for one in IMAGES)
+    def check(self, lines: list[str], said: str, last: str = "copied 2 layers") -> None:
+        wanted = sorted(f"{one.id[:12]}: {len(one.layer) / 1000:.1f} kB, {said}" for one in IMAGES)
+        assert (sorted(lines[:-1]), lines[-1:]) == (wanted, [last])
 
     def test_each_layer_that_is_done_is_a_line(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-        assert self.pulled(capsys, tmp_path) == self.expected("verified")
+        self.check(self.pulled(capsys, tmp_path), "verified")
 
     def test_a_layer_without_a_checksum_is_said_to_be_unverified(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         said = self.pulled(capsys, tmp_path, checksums=False)
-        assert said == self.expected("unverified: the registry gave no checksum")
+        self.check(said, "unverified: the registry gave no checksum")
 
-    def test_a_layer_that_is_here_already_is_said_to_be(
+    def test_layers_that_are_here_already_are_summed_up_in_the_last_line(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         self.pulled(capsys, tmp_path)
-        assert self.pulled(capsys, tmp_path) == self.expected("here already")
+        assert self.pulled(capsys, tmp_path) == ["copied 0 layers; 2 there already"]
+
+    def test_verbose_they_have_a_line_each(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        self.pulled(capsys, tmp_path)
+        self.check(self.pulled(capsys, tmp_path, "-v"), "here already", "copied 0 layers; 2 there already")
 
     @pytest.mark.parametrize("flag", ["-q", "--quiet"])
     def test_quiet_silences_it(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str) -> None:
@@ -90,9 +95,9 @@ class TestProgress:
 
     def test_of_a_process_it_is_on_standard_error_alone(self, tmp_path: Path) -> None:
         with registry(*IMAGES) as peer:
-            ended = run("pull", at(peer), cwd=tmp_path)
+            ended = run("pull", at(peer), "demo", cwd=tmp_path)
         assert (ended.code, ended.out) == (0, f"{IMAGES[0].id}\n".encode())
-        assert sorted(ended.err.decode().splitlines()) == self.expected("verified")
+        self.check(ended.err.decode().splitlines(), "verified")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Terminal:
 
 
 def pull(peer: Peer, to: Path, *flags: str, **variables: str) -> tuple[int, bytes, str]:
-    return Terminal("pull", at(peer), *flags, cwd=to, variables=variables).ended()
+    return Terminal("pull", at(peer), "demo", *flags, cwd=to, variables=variables).ended()
 
 
 class TestPull:
@@ -136,7 +136,7 @@ class TestPull:
     def test_interrupted_the_cursor_comes_back(self, tmp_path: Path) -> None:
         with registry(BIG) as peer:
             layer(peer, BIG, replace(WHOLE, stall_after=1_000_000))
-            terminal = Terminal("pull", at(peer), cwd=tmp_path)
+            terminal = Terminal("pull", at(peer), "demo", cwd=tmp_path)
             until = time.monotonic() + 20
             while not peer.faults:
                 assert time.monotonic() < until
@@ -175,7 +175,7 @@ def test_a_layer_is_refused_for_a_terminal(tmp_path: Path) -> None:
         code, _, shown = Terminal("blob", at(peer), "-o", "-", cwd=tmp_path, results=True).ended()
         assert not [request for request in peer.requests if request.path.endswith("/layer")]
     assert code == 2
-    assert "a layer is not for a terminal; give -o FILE or a pipe" in shown
+    assert "a blob is not for a terminal; give -o FILE or a pipe" in shown
 
 
 def test_results_are_plain_on_a_terminal_too(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Which proxies the environment asks for."""
+"""Which proxies the environment asks for, and where it has a cache."""
+
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -56,6 +59,31 @@ def test_the_processs_own_environment_counts_when_none_is_given(monkeypatch: pyt
 def test_the_processs_own_does_not_count_when_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     assert environment.settings({}).proxies.https == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other places")
+@pytest.mark.parametrize(
+    ("variables", "directory"),
+    [
+        ({}, Path("/home/ann/.cache/dockless")),
+        ({"XDG_CACHE_HOME": "/var/cache/ann"}, Path("/var/cache/ann/dockless")),
+        ({"XDG_CACHE_HOME": ""}, Path("/home/ann/.cache/dockless")),
+        ({"XDG_CACHE_HOME": "relative"}, Path("/home/ann/.cache/dockless")),
+    ],
+)
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], directory: Path) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert environment.cache_directory(variables) == directory
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="users there have a directory in any case")
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert environment.cache_directory({}) is None
 
 
 def test_nothing_else_is_taken_from_it() -> None:

@@ -4,7 +4,15 @@ import pytest
 
 from dockless.model.digest import Digest
 from dockless.model.errors import InvalidReference
-from dockless.model.reference import Reference, is_registry, is_tag, parse_reference, split_registry, split_tag
+from dockless.model.reference import (
+    Reference,
+    is_registry,
+    is_repository,
+    is_tag,
+    parse_reference,
+    split_registry,
+    split_tag,
+)
 
 HEX = "0123456789abcdef" * 4
 DIGEST = Digest(f"sha256:{HEX}")
@@ -185,10 +193,32 @@ def test_a_registry_is_a_host_and_perhaps_a_port(text: str, expected: bool) -> N
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("t", True), ("_", True), ("1.0-rc_1", True), ("", False), (".t", False), ("-t", False), ("t\n", False)],
+    [
+        *[(text, True) for text in ("t", "T", "_", "0", "1.0-rc_1", "t..t", "t" * 128)],
+        *[(text, False) for text in ("", ".t", "-t", "t/t", "t:t", "t+t", "t t", "t\n", "\xe9", "t" * 129)],
+    ],
 )
 def test_a_tag_is_one_word(text: str, expected: bool) -> None:
     assert is_tag(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *[
+            (text, True)
+            for text in ("a", "0", "a/b/c", "a.b", "a_b", "a__b", "a-b", "a---b", "a.b_c__d-e/f", "a" * 254)
+        ],
+        *[
+            (text, False)
+            for text in ("", "A", "\xe9", "a b", "a:b", "a@b", "a\n", "/a", "a/", "a//b", "../a", "a" * 255)
+        ],
+        *[(f"a{mark}b", False) for mark in ("..", "___", "._", "_.", "-.", "-_", "/.", "/-", "_/")],
+        *[(text, False) for text in (".a", "_a", "-a", "a.", "a_", "a-")],
+    ],
+)
+def test_a_repository_is_named_as_the_specification_says(text: str, expected: bool) -> None:
+    assert is_repository(text) is expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from urllib.parse import parse_qs
 
 import pytest
 from msgspec import structs
@@ -102,6 +103,27 @@ class TestBearer:
         assert [request.target.partition("&")[2] for request in service.requests] == [
             "scope=repository%3Aa%2Fb%3Apull",
             "scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull",
+        ]
+
+    def test_each_act_asks_for_the_right_it_needs(self, there: Open, peer: Peer, service: TokenService) -> None:
+        acts: list[tuple[str, str, Reply, Callable[[Repository], object]]] = [
+            ("GET", manifest_path("1"), RIGHT, lambda one: one.fetch_named("1")),
+            ("GET", f"/v2/{NAME}/tags/list", json_reply({"tags": []}), lambda one: list(one.tags())),
+            ("PUT", manifest_path(INDEX.digest), Reply(201), lambda one: one.push(INDEX, body_of(RAW).source)),
+            ("DELETE", manifest_path("1"), Reply(202), lambda one: one.untag("1")),
+            ("GET", "/v2/_catalog", json_reply({"repositories": []}), lambda one: list(one.client.catalog())),
+        ]
+        for method, path, reply, act in acts:
+            peer.on(path, service.guard(reply, scope=""), method=method)
+            act(there())
+        own = f"repository:{NAME}:"
+        asked = [parse_qs(request.target.partition("?")[2])["scope"] for request in service.requests]
+        assert asked == [
+            [own + "pull"],
+            [own + "pull"],
+            [own + "pull,push"],
+            [own + "pull,push,delete"],
+            ["registry:catalog:*"],
         ]
 
     def test_a_token_that_expired_is_replaced_and_the_request_repeated_once(

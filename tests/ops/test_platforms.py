@@ -66,6 +66,13 @@ class TestSelect:
         newer, plain = image_for(store, "linux/amd64/v3"), image_for(store, "linux/amd64")
         assert select(store, index(store, newer, plain), AMD) == plain
 
+    def test_an_image_that_platforms_share_is_found_for_each(self, store: MemoryStore) -> None:
+        arm = image_for(store, "linux/arm64")
+        other = msgspec.structs.replace(arm, platform=S390X)
+        root = index(store, arm, index(store, other, arm))
+        assert select(store, root, S390X) == select(store, root, ARM) == arm
+        assert [platform for _, platform in images(Contents(store), root)] == [ARM, S390X]
+
     def test_through_nested_indexes(self, store: MemoryStore) -> None:
         arm = image_for(store, "linux/arm64")
         inner = index(store, image_for(store, "linux/s390x"), index(store, arm))

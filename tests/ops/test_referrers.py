@@ -1,7 +1,7 @@
 """What refers to an image comes along, when it is wanted."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -64,6 +64,28 @@ def test_they_come_later_too_when_the_image_is_there() -> None:
     assert destination.store._contents == source.store._contents
     assert root.digest not in destination.asked("push")
     assert "1.0" not in destination.asked("tag")
+
+
+class Listing(Watched):
+    """One that may hold referrers and not list them."""
+
+    def list_referrers(self, of: Descriptor, referrers: Sequence[Descriptor]) -> None:
+        assert all(map(self.store.exists, referrers))
+        for one in referrers:
+            self.begin(of.digest, one.digest)
+
+
+def test_a_place_that_may_not_list_them_is_asked_to_each_time() -> None:
+    source, destination = Watched(), Listing()
+    root, made = signed(source)
+    copy(source, "1.0", destination, options=msgspec.structs.replace(ALONG, dry_run=True))
+    listing = {(root.digest, "of root"), (made["of arm"].digest, "of bill")}
+    assert not any(destination.asked(subject) for subject, _ in listing)
+    for _ in range(2):
+        destination.calls.clear()
+        copy(source, "1.0", destination, options=ALONG)
+        for subject, name in listing:
+            assert destination.asked(subject) == [made[name].digest]
 
 
 def test_those_of_a_platform_that_stays_behind_stay_too() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dockless.net.session import Session
 from dockless.net.settings import Settings
-from dockless.stores.base import Deleter, Ingestor, Mounter, NamedFetcher, Store, TagLister
+from dockless.stores.base import BlobFinder, Deleter, Ingestor, Mounter, NamedFetcher, Store, TagLister
 from dockless.stores.registry.client import RegistryClient
 from dockless.testing.contract import StoreContract
 from tests.debian_registry import DebianRegistry
@@ -23,7 +23,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRegistry
 
 
 class TestRegistry(StoreContract):
-    abilities = frozenset({NamedFetcher, Mounter, Ingestor, TagLister, Deleter})
+    abilities = frozenset({BlobFinder, NamedFetcher, Mounter, Ingestor, TagLister, Deleter})
 
     @pytest.fixture
     def store(self, registry: DebianRegistry) -> Iterator[Store]:

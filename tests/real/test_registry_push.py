@@ -105,6 +105,14 @@ def test_a_manifest_whose_blobs_are_not_there_names_them(repository: Repository)
     assert there.digest not in str(caught.value)
 
 
+def test_a_manifest_as_large_as_registries_should_take_arrives(repository: Repository) -> None:
+    body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"a": "x" * 4_000_000}}
+    wanted, raw = make_document(body)
+    repository.push(wanted, given(raw))
+    repository.tag(wanted, "1.0")
+    assert repository.fetch_named("1.0") == (wanted, raw)
+
+
 def test_a_manifest_that_is_too_large_is_told_so(repository: Repository) -> None:
     body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"a": "x" * (5 << 20)}}
     wanted, raw = make_document(body)

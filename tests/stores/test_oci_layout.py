@@ -53,7 +53,7 @@ def file_of(layout: OciLayout, digest: Digest) -> Path:
 
 
 class TestOciLayout(StoreContract):
-    abilities = frozenset({NamedFetcher, Ingestor, TagLister, Deleter, LocalFiles})
+    abilities = frozenset({BlobFinder, NamedFetcher, Ingestor, TagLister, Deleter, LocalFiles})
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:

@@ -8,7 +8,7 @@ import pytest
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest
-from dockless.model.errors import ChecksumMismatch, DocklessError, NetworkFault, SizeMismatch, Unsupported
+from dockless.model.errors import ChecksumMismatch, DocklessError, NetworkFault, RemoteFault, SizeMismatch, Unsupported
 from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, ignore
 from dockless.model.media_types import OCI_LAYER
 from dockless.stores.registry.push import ingest, mount, push_blob
@@ -92,6 +92,16 @@ def test_it_is_told_how_far_a_blob_is() -> None:
     assert len(done) == len(steps)
     assert done == sorted(set(done))
     assert done[-1] == len(BLOB)
+
+
+def test_a_web_page_is_no_upload() -> None:
+    """As a registry of Google's once answered for a repository that was not there."""
+    page = Reply(200, b"<!DOCTYPE html>", (("Content-Type", "text/html"), ("Location", "/x")))
+    with Peer() as peer, client_of(peer.url) as client:
+        peer.on(UPLOADS, page, method="POST")
+        with pytest.raises(RemoteFault, match="HTTP 200"):
+            push_blob(client, REPOSITORY, describe(BLOB, OCI_LAYER), Given(BLOB), ignore)
+        assert len(peer.requests) == 1
 
 
 # --- In pieces --------------------------------------------------------------------------------------------------------

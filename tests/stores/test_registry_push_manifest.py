@@ -60,6 +60,13 @@ def test_a_digest_need_not_be_answered(status: int) -> None:
         assert push(peer) == ["PUT"]
 
 
+def test_a_web_page_is_no_answer() -> None:
+    page = Reply(200, b"<!DOCTYPE html>", (("Content-Type", "text/html"),))
+    with Peer() as peer:
+        peer.on(OWN, page, method="PUT")
+        assert failed(peer, RemoteFault).status == 200
+
+
 def test_a_document_that_cannot_be_read_is_the_registry_s_to_judge() -> None:
     raw = b"no manifest"
     wanted = describe(raw, OCI_MANIFEST)
@@ -213,8 +220,8 @@ def test_a_tag_without_an_answer_is_repeated_unless_it_names_the_manifest(names:
 def test_its_digest_names_a_manifest_anyway() -> None:
     with Peer() as peer:
         told = (("Content-Type", OCI_MANIFEST), ("Docker-Content-Digest", WANTED.digest))
-        peer.on(OWN, Reply(body=RAW, headers=told), method="HEAD")
-        assert tagging(peer, WANTED.digest) == [("HEAD", OWN)]
+        peer.on(OWN, Reply(body=RAW, headers=told))
+        assert tagging(peer, WANTED.digest) == [("GET", OWN)]
 
 
 def test_a_digest_that_is_not_there_names_nothing() -> None:

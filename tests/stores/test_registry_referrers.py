@@ -1,6 +1,7 @@
 """Referrers in a registry: the API's list, the fallback tag's list, and who keeps that one."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from dockless.model.media_types import OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_MAN
 from dockless.model.referrers import fallback_tag
 from dockless.stores.registry.manifests import push_manifest
 from dockless.stores.registry.referrers import predecessors
+from dockless.stores.registry.repository import Repository
+from dockless.testing.contract import given
 from dockless.testing.peer import Answer, Peer, Received, Reply, redirect
 from tests.flaky_registry import REPOSITORY, client_of
 
@@ -41,9 +44,9 @@ def document(raw: bytes, media_type: str = OCI_INDEX, *headers: tuple[str, str])
     return Reply(body=raw, headers=(("Content-Type", media_type), *headers))
 
 
-def listed(peer: Peer) -> list[Descriptor]:
+def listed(peer: Peer, artifact_type: str = "") -> list[Descriptor]:
     with client_of(peer.url) as client:
-        return list(predecessors(client, REPOSITORY, SUBJECT))
+        return list(predecessors(client, REPOSITORY, SUBJECT, artifact_type))
 
 
 # --- The API ----------------------------------------------------------------------------------------------------------
@@ -102,6 +105,36 @@ def test_a_list_that_breaks_off_is_not_taken_for_a_whole_one(page: Reply) -> Non
             listed(peer)
 
 
+UNTYPED = Descriptor(OCI_MANIFEST, referrer("a/three")[0].digest, 5)
+
+
+@pytest.mark.parametrize(
+    ("applied", "expected"),
+    [
+        ((), [ONE]),
+        (("annotation",), [ONE]),
+        (("artifactType",), [ONE, TWO, UNTYPED]),  # whatever it means by that
+        (("annotation, artifactType",), [ONE, TWO, UNTYPED]),
+        (("annotation", "artifactType"), [ONE, TWO, UNTYPED]),
+    ],
+)
+def test_a_type_is_filtered_by_here_unless_the_api_did(applied: tuple[str, ...], expected: list[Descriptor]) -> None:
+    headers = [("OCI-Filters-Applied", one) for one in applied]
+    with Peer() as peer:
+        peer.on(REFERRERS, document(index_of(ONE, TWO, UNTYPED), OCI_INDEX, *headers))
+        assert listed(peer, "a/one") == expected
+        assert [request.target for request in peer.requests] == [f"{REFERRERS}?artifactType=a%2Fone"]
+
+
+def test_each_page_says_for_itself_whether_it_was_filtered() -> None:
+    with Peer() as peer:
+        link, applied = ("Link", '</next>; rel="next"'), ("OCI-Filters-Applied", "artifactType")
+        peer.on(REFERRERS, document(index_of(ONE), OCI_INDEX, link, applied))
+        peer.on("/next", document(index_of(TWO, UNTYPED)))
+        assert listed(peer, "a/one") == [ONE]
+        assert len(peer.requests) == 2
+
+
 # --- The fallback tag, read -------------------------------------------------------------------------------------------
 
 NO_API = {
@@ -123,6 +156,12 @@ def test_without_an_api_the_fallback_tag_is_read(answer: Reply) -> None:
         peer.on("/login", document(b"<html>", "text/html"))
         peer.on(FALLBACK, document(index_of(ONE, TWO, ONE)))
         assert listed(peer) == [ONE, TWO]
+
+
+def test_what_is_under_the_fallback_tag_is_always_filtered_here() -> None:
+    with Peer() as peer:
+        peer.on(FALLBACK, document(index_of(ONE, TWO, UNTYPED), OCI_INDEX, ("OCI-Filters-Applied", "artifactType")))
+        assert listed(peer, "a/two") == [TWO]
 
 
 def test_without_api_and_tag_there_are_none() -> None:
@@ -253,6 +292,30 @@ def test_a_write_that_somebody_else_hid_is_repeated() -> None:
     assert tagged.writes == 3
 
 
+class Raced(Tagged):
+    """A fallback tag that somebody else, who had read it before, writes a moment after the first write."""
+
+    written = float("inf")
+
+    def get(self, request: Received) -> Reply:
+        if time.monotonic() > self.written + 0.01:
+            self.raw, self.written = index_of(ONE, TWO), float("inf")
+        return super().get(request)
+
+    def put(self, request: Received) -> Reply:
+        self.written = float("inf") if self.writes else time.monotonic()
+        return super().put(request)
+
+
+def test_a_write_that_somebody_else_hides_a_little_later_is_repeated_too() -> None:
+    made = referrer()
+    with Peer() as peer:
+        tagged = Raced(peer, index_of(ONE))
+        push(peer, made)
+    assert [one["digest"] for one in tagged.entries] == [ONE.digest, TWO.digest, made[0].digest]
+    assert tagged.writes == 2
+
+
 def test_writes_that_are_always_hidden_are_a_conflict() -> None:
     with Peer() as peer:
         tagged = Tagged(peer, hidden=1000)
@@ -277,12 +340,66 @@ def test_anything_else_under_the_tag_stays(raw: bytes, media_type: str) -> None:
     assert tagged.raw == raw
 
 
+@pytest.mark.parametrize("answer", [Reply(201), Reply(503)], ids=["without OCI-Subject, as on quay", "none"])
 @pytest.mark.parametrize(("api", "writes"), [(document(index_of()), 0), (Reply(404), 1)])
-def test_without_an_answer_the_api_says_whether_the_subject_was_noted(api: Reply, writes: int) -> None:
+def test_where_the_answer_does_not_say_it_the_api_does(answer: Reply, api: Reply, writes: int) -> None:
     made = referrer()
     with Peer() as peer:
         tagged = Tagged(peer)
         peer.on(REFERRERS, api)
         peer.on(f"{MANIFESTS}/{made[0].digest}", Reply(200), method="HEAD")
-        push(peer, made, Reply(503))
+        push(peer, made, answer)
     assert tagged.writes == writes
+
+
+# --- What is there, and perhaps not listed: who pushed it was killed in between ---------------------------------------
+
+
+class Held(Tagged):
+    """A peer that has a manifest, too."""
+
+    def __init__(self, peer: Peer, made: tuple[Descriptor, bytes], raw: bytes | None = None) -> None:
+        super().__init__(peer, raw)
+        for method in ("HEAD", "GET"):
+            peer.on(f"{MANIFESTS}/{made[0].digest}", document(made[1], OCI_MANIFEST), method=method)
+
+
+def again(made: tuple[Descriptor, bytes], act: str, repository: Repository) -> None:
+    """Do what a second run does."""
+    if act == "push":
+        repository.push(made[0], given(made[1]))
+    elif act == "list":
+        repository.list_referrers(SUBJECT, [made[0], ONE])
+    else:
+        repository.tag(made[0], made[0].digest if act == "digest" else "1.0")
+
+
+@pytest.mark.parametrize("act", ["push", "tag", "digest", "list"])
+@pytest.mark.parametrize("has_api", [False, True])
+def test_a_referrer_that_is_there_is_listed_by_the_next_run(act: str, has_api: bool) -> None:
+    made = referrer()
+    with Peer() as peer, client_of(peer.url) as client:
+        held = Held(peer, made, index_of(ONE))
+        peer.on(f"{MANIFESTS}/1.0", Reply(201), method="PUT")
+        if has_api:
+            peer.on(REFERRERS, document(index_of(ONE, made[0])))
+        for _ in range(2):
+            again(made, act, client.repository(REPOSITORY))
+    assert [one["digest"] for one in held.entries] == [ONE.digest, *([] if has_api else [made[0].digest])]
+    assert held.writes == (0 if has_api else 1)
+
+
+def test_what_is_listed_is_not_read() -> None:
+    with Peer() as peer, client_of(peer.url) as client:
+        Tagged(peer, index_of(ONE, TWO))
+        client.repository(REPOSITORY).list_referrers(SUBJECT, [ONE, TWO])
+        assert [request.path for request in peer.requests] == [REFERRERS, FALLBACK]
+
+
+@pytest.mark.parametrize("raw", [SUBJECT_RAW, b"junk"])
+def test_what_refers_to_nothing_is_listed_nowhere(raw: bytes) -> None:
+    made = describe(raw, OCI_MANIFEST), raw
+    with Peer() as peer, client_of(peer.url) as client:
+        Held(peer, made)
+        client.repository(REPOSITORY).push(made[0], given(raw))
+        assert [request.method for request in peer.requests] == ["HEAD", "GET"]

@@ -179,3 +179,96 @@ def the_rest_of_the_public_names() -> None:
     assert_type(dockless.v1.get_image("a/b"), v1.Image)
     dockless.parse_location("v1:registry.example/a/b:1")
     dockless.parse_reference("alpine")
+
+
+def a_client(out: BinaryIO) -> None:
+    credentials = {"registry.example": dockless.Credential("me", "word")}
+    settings = dockless.Settings(plain_http=True, proxies=dockless.Proxies(), retry=dockless.RetryPolicy(attempts=1))
+    with dockless.Client(settings, credentials=credentials, observe=observe, cache=Path("cache")) as client:
+        assert_type(client, dockless.Client)
+        assert_type(client.tags("alpine"), Iterator[str])
+        assert_type(client.tag_table("alpine", platform="linux/amd64"), Iterator[dockless.TagRow])
+        assert_type(client.digest("alpine", "linux/amd64"), str)
+        assert_type(client.resolve("alpine", dockless.Platform(os="linux", architecture="amd64")), dockless.Descriptor)
+        assert_type(client.validate("oci:alpine", deep=False, jobs=2), dockless.Report)
+        assert_type(client.validate("oci:alpine").findings, tuple[dockless.Finding, ...])
+        assert_type(client.tag("alpine:1", "2", "3"), str)
+        assert_type(client.untag("alpine:1"), None)
+        assert_type(client.delete("alpine@sha256:…"), dockless.Descriptor)
+        assert_type(client.ping("registry.example"), dockless.Protocols)
+        assert_type(client.catalog("registry.example"), Iterator[str])
+        assert_type(client.download("alpine@sha256:…", Path("blob")), dockless.Descriptor)
+        with client.blob("alpine@sha256:…") as blob:
+            assert_type(blob, dockless.BlobReader)
+            shutil.copyfileobj(blob, out)
+
+
+def copies(client: dockless.Client) -> None:
+    copied = dockless.copy("alpine", "oci:alpine", platforms="linux/amd64", referrers=True, clobber=False, jobs=8)
+    assert_type(copied, dockless.Copied)
+    assert_type(copied.root, dockless.Descriptor)
+    assert_type((copied.blobs, copied.bytes, copied.mounted, copied.present), tuple[int, int, int, int])
+    location: dockless.Location = dockless.parse_location("oci:alpine")
+    assert_type(client.copy(location, "registry.example/a", to=client, dry_run=True), dockless.Copied)
+    assert_type(client.pull("alpine"), dockless.Copied)
+    assert_type(client.pull("alpine", "oci:here", platforms=["linux/amd64", "linux/arm64"]), dockless.Copied)
+    assert_type(client.push("oci:alpine", "registry.example/a:1"), dockless.Copied)
+    client.push("oci:alpine", "registry.example/a:1", platform="linux/amd64")  # type: ignore[call-arg]
+    try:
+        client.pull("alpine")
+    except dockless.CopyFault as fault:
+        assert_type(fault.side, str)
+        assert_type(fault.descriptor, dockless.Descriptor | None)
+
+
+def documents(client: dockless.Client) -> None:
+    match client.manifest("alpine"):
+        case dockless.Index() as index:
+            assert_type(index.manifests, tuple[dockless.Descriptor, ...])
+        case dockless.Manifest() as manifest:
+            assert_type(manifest.layers, tuple[dockless.Descriptor, ...])
+            assert_type(manifest.raw, bytes)
+        case dockless.Opaque():
+            pass
+    image = client.image("alpine")
+    assert_type(image, dockless.Image)
+    assert_type(image.config, dockless.ImageConfig | None)
+    assert_type(image.layers, tuple[dockless.ImageLayer, ...])
+    assert_type(image.history, tuple[dockless.History, ...])
+    assert_type(client.inspect("alpine"), dockless.ImageSummary)
+    assert_type(client.inspect("alpine").platforms, tuple[dockless.PlatformSummary, ...])
+    assert_type(client.inspect("alpine").layers, tuple[dockless.LayerSummary, ...])
+
+
+async def an_async_client() -> None:
+    async with dockless.AsyncClient(observe=observe) as client:
+        assert_type(client, dockless.AsyncClient)
+        assert_type(client.client, dockless.Client)
+        assert_type(await client.copy("alpine", "oci:alpine", jobs=8), dockless.Copied)
+        assert_type(await client.tags("alpine"), list[str])
+        assert_type(await client.digest("alpine"), str)
+        assert_type(await client.ping("registry.example"), dockless.Protocols)
+        async with client.blob("alpine@sha256:…") as blob:
+            assert_type(blob, dockless.AsyncBlobReader)
+            assert_type(await blob.read(10), bytes)
+            async for chunk in blob:
+                assert_type(chunk, bytes)
+
+
+def public_events(event: dockless.Event) -> None:
+    match event:
+        case dockless.BlobQueued() | dockless.BlobMounted():
+            assert_type(event.size, int)
+        case dockless.BlobFinished():
+            assert_type(event.verified, bool | None)
+        case dockless.BlobStarted() | dockless.BlobAdvanced() | dockless.Retrying() | dockless.Notice():
+            pass
+    observer: dockless.Observer = public_events
+    dockless.Client(observe=observer)
+
+
+def a_v1_image_checked(image: v1.Image) -> None:
+    checked = image.validate("0" * 64, jobs=2)
+    assert_type(checked, v1.CheckedImage)
+    assert_type(checked.layers, tuple[v1.CheckedLayer, ...])
+    assert_type(checked.ok, bool)

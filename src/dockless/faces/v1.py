@@ -1,30 +1,33 @@
-"""The library's face for Docker Registry v1: an image by name, and everything that can be read of it."""
+"""The library's face for Docker Registry v1: an image by name, and everything that can be read of it.
+
+What only some methods need is imported when they are called.
+"""
 
 from collections.abc import Iterator
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar, overload
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 
 import msgspec
 
 from dockless.faces import environment
-from dockless.faces.blob_reader import BlobReader
 from dockless.model.events import Observer, ignore
 from dockless.model.image_id import ImageId, parse_image_id
 from dockless.model.v1_documents import SearchResult, V1ImageConfig, image_config
 from dockless.net.session import Session
 from dockless.net.settings import Settings
 from dockless.net.waiting import off_main
-from dockless.ops.inspect_v1 import ImageSummary, inspect
-from dockless.ops.pull_v1 import Pulled, pull
-from dockless.stores.base import V1Image
-from dockless.stores.files import arrive
 from dockless.stores.v1.registry import V1Index, V1Repository, image_id_of
-from dockless.stores.v1_directory import V1Directory
-from dockless.wire.stream import CheckedReader
-from dockless.wire.v1.conversation import Credential, Ping, authorization
+from dockless.wire.auth import Credential
+from dockless.wire.v1.conversation import Ping, authorization
+
+if TYPE_CHECKING:
+    from dockless.faces.blob_reader import BlobReader
+    from dockless.ops.inspect_v1 import ImageSummary
+    from dockless.ops.pull_v1 import Pulled
+    from dockless.ops.validate_v1 import CheckedImage
 
 DOCKER_HUB = "https://index.docker.io"
 
@@ -107,12 +110,23 @@ class Image:
         """Return the ids from an image, given by id, down to its base."""
         return self._repository.ancestry(parse_image_id(image_id))
 
-    def inspect(self, image_id: str) -> ImageSummary:
+    def inspect(self, image_id: str) -> "ImageSummary":
         """Return an image's JSON with the size, age and command of every layer; asks no layer for its bytes."""
+        from dockless.ops.inspect_v1 import inspect
+
         return inspect(self._repository, parse_image_id(image_id))
 
-    def layer_reader(self, image_id: str) -> BlobReader:
+    def validate(self, image_id: str, jobs: int = 4) -> "CheckedImage":
+        """Read every layer of an image through its checksum, at most `jobs` at once, and say what is wrong."""
+        from dockless.ops.validate_v1 import validate
+
+        return validate(self._repository, parse_image_id(image_id), jobs, self._observe)
+
+    def layer_reader(self, image_id: str) -> "BlobReader":
         """Open a layer: a context manager and a raw binary file. See BlobReader."""
+        from dockless.faces.blob_reader import BlobReader
+        from dockless.wire.stream import CheckedReader
+
         image = self._repository.image(parse_image_id(image_id))
         reader = CheckedReader(image.promise(), lambda offset: self._repository.layer(image, offset))
         return BlobReader(reader, image.size)
@@ -138,11 +152,13 @@ class Image:
         return off_main(lambda: self._download(parse_image_id(image_id), Path(path)))
 
     def _download(self, image_id: ImageId, path: Path) -> Downloaded:
-        image: V1Image = self._repository.image(image_id)
+        from dockless.stores.files import arrive
+
+        image = self._repository.image(image_id)
         verified = arrive(path, image.promise(), lambda offset: self._repository.layer(image, offset), self._observe)
         return Downloaded(path, path.stat().st_size, verified)
 
-    def download_image(self, tag: str, directory: str | PathLike[str], jobs: int = 4) -> Pulled:
+    def download_image(self, tag: str, directory: str | PathLike[str], jobs: int = 4) -> "Pulled":
         """Download an image's metadata and all its layers, at most `jobs` at once; tag it in the directory.
 
         The directory is laid out as `docker save` first did; what is there already is not fetched again.
@@ -151,12 +167,15 @@ class Image:
 
     def download_by_id(
         self, image_id: str, directory: str | PathLike[str], *, tag: str | None = None, jobs: int = 4
-    ) -> Pulled:
+    ) -> "Pulled":
         """Download an image by id, and let `tag` name it in the directory if one is given."""
+        from dockless.ops.pull_v1 import pull
+        from dockless.stores.v1_directory import V1Directory
+
         root = Path(directory)
         wanted = parse_image_id(image_id)
 
-        def take() -> Pulled:
+        def take() -> "Pulled":
             destination = V1Directory(root, self._observe)
             pulled = pull(self._repository, wanted, destination, jobs)
             if tag is not None:

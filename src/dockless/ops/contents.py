@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest
-from dockless.model.documents import LONGEST_DOCUMENT, Document, parse_document
+from dockless.model.documents import LONGEST_DOCUMENT, Document, Index, parse_document
 from dockless.model.errors import InvalidDocument
 from dockless.model.media_types import INDEXES, MANIFESTS
 from dockless.model.platform import Platform
@@ -77,7 +77,8 @@ class Contents:
 def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descriptor]:
     """Yield the roots and the manifests and indexes below them, as their parents describe them.
 
-    Each comes once, a manifest that several platforms share once for each of them. Only indexes are read. Raises InvalidDocument and what reading raises.
+    Each comes once, but a manifest that platforms share comes once for each of them. Only indexes are read. Raises
+    InvalidDocument and what reading raises.
     """
     seen: set[tuple[Digest, Platform | None]] = set()
     waiting = [(root, 0) for root in roots][::-1]
@@ -89,8 +90,9 @@ def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descr
         seen.add(key)
         check_bounds(len(seen), depth)
         yield one
-        if one.media_type in INDEXES:
-            below = contents.document(one).successors
+        document = contents.document(one) if one.media_type in INDEXES else None
+        if isinstance(document, Index):
+            below = document.manifests
             waiting += [(child, depth + 1) for child in reversed(below) if child.media_type in INDEXES | MANIFESTS]
 
 

@@ -5,8 +5,12 @@ Rules:
 * A tag that names the wanted digest already costs one question to each side, and is done.
 * Digests stay as they are unless a platform is asked for, or the source holds Docker's schema 1, which nobody reads any
   more; then the change is told.
+* A referrer that is at the destination may not be listed there, when who copied it was killed: it is listed then.
 * A name that is a digest gets no tag, but the destination is told of it: a layout keeps a list of what it holds.
 """
+
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -17,14 +21,14 @@ from dockless.model.events import Notice, Observer, ignore
 from dockless.model.media_types import SCHEMA1
 from dockless.model.platform import Platform
 from dockless.model.printable import printable
-from dockless.net.waiting import off_main
+from dockless.net.waiting import each, off_main
 from dockless.ops.contents import Contents
 from dockless.ops.graph import Graph, Tally
 from dockless.ops.platforms import images, narrow, pick
-from dockless.ops.referrers import rounds
+from dockless.ops.referrers import JOBS, rounds
 from dockless.ops.schema1 import convert
 from dockless.ops.sides import at
-from dockless.stores.base import NamedFetcher, Readable, Store
+from dockless.stores.base import NamedFetcher, Readable, ReferrerLister, Store
 
 
 class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +178,7 @@ class _Copy:
         for one in rounds(self._contents, root):
             count += len(one.found)
             self._graph.copy(one.found)
+            each([partial(self._list, *listed) for listed in one.listed.items()], JOBS)
             for name, target in one.tags.items():
                 there = self._named(name)
                 if there is None or (there.digest != target.digest and self._options.clobber):
@@ -181,6 +186,11 @@ class _Copy:
                 elif there.digest != target.digest:
                     self._observe(Notice(f"{name} is there and names something else: it stays"))
         return count
+
+    def _list(self, subject: Descriptor, referrers: Sequence[Descriptor]) -> None:
+        if isinstance(self._destination, ReferrerLister) and not self._options.dry_run:
+            with at("destination", subject):
+                self._destination.list_referrers(subject, referrers)
 
     def _tag(self, target: Descriptor, name: str) -> None:
         if not self._options.dry_run:

@@ -21,14 +21,15 @@ from dockless.ops.contents import MOST, Contents, manifests
 from dockless.ops.sides import at
 from dockless.stores.base import Readable
 
-_JOBS = 8
+JOBS = 8
 _SUFFIXES = ("sig", "att", "sbom")
 
 
 class Round(msgspec.Struct, frozen=True):
-    """Referrers of what came before, and the tags that name some."""
+    """Referrers of what came before, those that are `listed` for each subject, and the tags that name some."""
 
     found: tuple[Descriptor, ...]
+    listed: dict[Descriptor, list[Descriptor]]
     tags: dict[str, Descriptor]
 
 
@@ -43,11 +44,15 @@ def rounds(contents: Contents, root: Descriptor) -> Iterator[Round]:
     while subjects:
         seen.update(one.digest for one in subjects)
         found: dict[Digest, Descriptor] = {}
+        listed: dict[Descriptor, list[Descriptor]] = {}
         tags: dict[str, Descriptor] = {}
-        for listed, tagged in each([partial(_attached, contents.source, one) for one in subjects], _JOBS):
+        attached = each([partial(_attached, contents.source, one) for one in subjects], JOBS)
+        for subject, (some, tagged) in zip(subjects, attached, strict=True):
             tags |= tagged
-            found |= {one.digest: one for one in (*listed, *tagged.values()) if one.digest not in seen}
-        yield Round(tuple(found.values()), tags)
+            found |= {one.digest: one for one in (*some, *tagged.values()) if one.digest not in seen}
+            if some:
+                listed[subject] = some
+        yield Round(tuple(found.values()), listed, tags)
         with at("source", root):
             subjects = [one for one in manifests(contents, found.values()) if one.digest not in seen]
 

@@ -9,6 +9,7 @@ Rules:
 * A link is not followed to a blob. Other files are none of our business; our own temporary ones begin with a dot.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ class OciLayout(Layout):
         self.path = path
         self._observe = observe
         self._is_ready = False
+        self._preparing = threading.Lock()  # threads would wait longer for the one on the file
 
     @property
     def index(self) -> LayoutIndex:
@@ -160,18 +162,19 @@ class OciLayout(Layout):
 
     def _prepare(self) -> None:
         """Make a layout where there is none yet."""
-        if self._is_ready:
-            return
-        mark = self.path / LAYOUT_FILE_NAME
-        with local_faults(self.path):
-            if regular_size(mark) is None:
-                make_directory(self.path)
-                with locked(self.path / _LOCK, self._observe):
-                    if regular_size(mark) is None:
-                        write_whole(mark, LAYOUT_FILE)
-            self._check()
-            sweep(self.path)
-        self._is_ready = True
+        with self._preparing:
+            if self._is_ready:
+                return
+            mark = self.path / LAYOUT_FILE_NAME
+            with local_faults(self.path):
+                if regular_size(mark) is None:
+                    make_directory(self.path)
+                    with locked(self.path / _LOCK, self._observe):
+                        if regular_size(mark) is None:
+                            write_whole(mark, LAYOUT_FILE)
+                self._check()
+                sweep(self.path)
+            self._is_ready = True
 
     def _check(self) -> None:
         """Raise NotFound unless there is a layout, Unsupported for one of a version that is not known."""

@@ -18,10 +18,20 @@ from dockless.model.digest import digest_of
 from dockless.model.documents import make_document
 from dockless.model.errors import ChecksumMismatch, NetworkFault, NotFound, SizeMismatch
 from dockless.model.media_types import OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
-from dockless.stores.base import Deleter, Ingestor, LocalFiles, Mounter, NamedFetcher, Readable, Store, TagLister
+from dockless.stores.base import (
+    BlobFinder,
+    Deleter,
+    Ingestor,
+    LocalFiles,
+    Mounter,
+    NamedFetcher,
+    Readable,
+    Store,
+    TagLister,
+)
 from dockless.wire.stream import BytesReader, CheckedReader, Reader, Source, promise_of, pump
 
-ABILITIES: frozenset[Any] = frozenset({NamedFetcher, Mounter, Ingestor, TagLister, Deleter, LocalFiles})
+ABILITIES: frozenset[Any] = frozenset({BlobFinder, NamedFetcher, Mounter, Ingestor, TagLister, Deleter, LocalFiles})
 CONTENT = b"some content of a layer " * 5000
 LAYER = describe(CONTENT, OCI_LAYER)
 
@@ -280,6 +290,16 @@ class StoreContract:
         assert not store.exists(LAYER)
         with pytest.raises(NotFound):
             got(store, LAYER)
+
+    def test_a_blob_is_found_by_its_digest_alone(self, store: Store) -> None:
+        if not isinstance(store, BlobFinder):
+            assert BlobFinder not in self.abilities
+            return
+        with pytest.raises(NotFound):
+            store.find_blob(LAYER.digest)
+        put(store, CONTENT)
+        found = store.find_blob(LAYER.digest)
+        assert (found.digest, found.size) == (LAYER.digest, LAYER.size)
 
     def test_a_file_that_holds_content_holds_exactly_it(self, store: Store) -> None:
         if not isinstance(store, LocalFiles):

@@ -15,6 +15,7 @@ def test_each_is_a_path() -> None:
     assert routes.tags("a/b", 100) == "/v2/a/b/tags/list?n=100"
     assert routes.catalog() == "/v2/_catalog"
     assert routes.referrers("a/b", DIGEST) == f"/v2/a/b/referrers/{DIGEST}"
+    assert routes.referrers("a/b", DIGEST, "a/b+c") == f"/v2/a/b/referrers/{DIGEST}?artifactType=a%2Fb%2Bc"
     assert routes.uploads("a/b") == "/v2/a/b/blobs/uploads/"
     assert routes.uploads("a", mount=DIGEST, from_="c/d") == (
         f"/v2/a/blobs/uploads/?mount=sha256%3A{'0' * 64}&from=c%2Fd"

@@ -1,106 +1,140 @@
 """Verbs about an image: config, history, layers, inspect."""
 
-import sys
 from typing import Any
 
 import click
 
 from dockless.faces.cli import show
-from dockless.faces.cli.options import Connection, as_json, connects
-from dockless.model.printable import printable
-from dockless.model.v1_documents import V1Config, decode
-from dockless.ops.inspect_v1 import ImageSummary
+from dockless.faces.cli.options import Connection, as_json, connects, one_platform
+from dockless.model.errors import Unsupported
+from dockless.model.v1_documents import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dockless.ops.image import Image, ImageSummary
 
 
 @click.command()
 @click.argument("location")
+@one_platform
 @as_json
 @connects
-def config(location: str, json: bool, **options: Any) -> None:
-    """Print the image's JSON, byte for byte as it was pushed; with --json laid out and escaped."""
+def config(location: str, platform: str | None, json: bool, **options: Any) -> None:
+    """Print the image's config, byte for byte as it is stored; with --json laid out and escaped."""
     to = Connection(location, options)
-    with to.image() as image:
-        raw = image.metadata_bytes(to.image_id(image))
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.config(to, json=json)
+        return
+    found = _image(to, platform).config
+    if found is None:
+        raise Unsupported(f"{location} is an artifact and has no image's config", hint="`dockless manifest` prints it.")
+    show.document(found.raw, decode(found.raw, dict[str, object], f"config of {location}") if json else None)
+
+
+@click.command()
+@click.argument("location")
+@one_platform
+@as_json
+@connects
+def history(location: str, platform: str | None, json: bool, **options: Any) -> None:
+    """List the steps that made the image, newest first: age and command; for v1 with the id of each."""
+    to = Connection(location, options)
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.history(to, json=json)
+        return
+    steps = list(reversed(_image(to, platform).history))
     if json:
-        show.json(decode(raw, dict[str, object], f"JSON of {location}"))
-    elif sys.stdout.isatty():
-        click.echo(printable(raw.decode(), limit=None))
+        show.json(
+            [{"created": one.created, "command": one.created_by, "empty_layer": one.empty_layer} for one in steps]
+        )
+        return
+    show.table([(one.created or "", one.created_by or one.comment or "") for one in steps])
+
+
+@click.command()
+@click.argument("location")
+@one_platform
+@as_json
+@connects
+def layers(location: str, platform: str | None, json: bool, **options: Any) -> None:
+    """List the layers, base first: digest, size in bytes and media type; for v1 newest first, with id and checksum."""
+    to = Connection(location, options)
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.layers(to, json=json)
+        return
+    found = [(one.descriptor, one.diff_id) for one in _image(to, platform).layers]
+    if json:
+        show.json(
+            [
+                {"digest": one.digest, "size": one.size, "media_type": one.media_type, "diff_id": diff_id}
+                for one, diff_id in found
+            ]
+        )
+        return
+    show.table([(one.digest, str(one.size), one.media_type) for one, _ in found])
+
+
+@click.command()
+@click.argument("location")
+@one_platform
+@as_json
+@connects
+def inspect(location: str, platform: str | None, json: bool, **options: Any) -> None:
+    """Sum an image up: platforms, sizes, age, what it starts, and its layers with the command that made each."""
+    to = Connection(location, options)
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.inspect(to, json=json)
+        return
+    with to.client() as client:
+        found = client.inspect(to.location, platform)
+    if json:
+        show.json({"location": str(to.location)} | show.as_dict(found))
     else:
-        sys.stdout.buffer.write(raw)
+        _show(str(to.location), found)
 
 
-@click.command()
-@click.argument("location")
-@as_json
-@connects
-def history(location: str, json: bool, **options: Any) -> None:
-    """List the image and all it stands on, newest first: id, age and the command that made it."""
-    summary, _ = _inspected(location, options)
-    if json:
-        show.json([{"id": one.id, "created": one.created, "command": one.command} for one in summary.layers])
-        return
-    show.table([(one.id, one.created or "", one.command) for one in summary.layers])
+def _image(to: Connection, platform: str | None) -> "Image":
+    with to.client() as client:
+        return client.image(to.location, platform)
 
 
-@click.command()
-@click.argument("location")
-@as_json
-@connects
-def layers(location: str, json: bool, **options: Any) -> None:
-    """List the layers, newest first: id, size in bytes and checksum."""
-    summary, _ = _inspected(location, options)
-    if json:
-        show.json([{"id": one.id, "size": one.size, "checksum": one.checksum} for one in summary.layers])
-        return
-    show.table([(one.id, _or_unknown(one.size), one.checksum or "unknown") for one in summary.layers])
-
-
-@click.command()
-@click.argument("location")
-@as_json
-@connects
-def inspect(location: str, json: bool, **options: Any) -> None:
-    """Sum an image up: platform, size, age, what it starts, and its layers."""
-    summary, name = _inspected(location, options)
-    if json:
-        show.json({"name": name, "id": summary.id, "size": summary.size, "config": summary.config} | _layers(summary))
-        return
-    document = summary.config
-    starts = document.config or V1Config()
-    facts = [
-        ("Name", name),
-        ("Image id", summary.id),
-        ("Created", document.created),
-        ("Author", document.author),
-        ("Platform", "/".join(part for part in (document.os, document.architecture) if part)),
-        ("Size", f"{show.size(summary.size)} in {len(summary.layers)} layers"),
-        ("User", starts.user),
-        ("Directory", starts.working_dir),
-        ("Entrypoint", _words(starts.entrypoint)),
-        ("Command", _words(starts.cmd)),
-        *(("Variable", variable) for variable in starts.env or ()),
-        *(("Label", f"{key}={value}") for key, value in (starts.labels or {}).items()),
-        *(("Port", port) for port in starts.exposed_ports or ()),
-        *(("Volume", volume) for volume in starts.volumes or ()),
-    ]
-    show.table([(key, value) for key, value in facts if value])
-    show.line("Layers, newest first")
-    show.table([(f"  {one.id[:12]}", show.size(one.size), one.created or "", one.command) for one in summary.layers])
-
-
-def _inspected(location: str, options: dict[str, Any]) -> tuple[ImageSummary, str]:
-    to = Connection(location, options)
-    with to.image() as image:
-        return image.inspect(to.image_id(image)), image.name
-
-
-def _layers(summary: ImageSummary) -> dict[str, object]:
-    return {"layers": summary.layers}
-
-
-def _words(words: list[str] | str | None) -> str:
-    return " ".join(words) if isinstance(words, list) else words or ""
-
-
-def _or_unknown(count: int | None) -> str:
-    return "unknown" if count is None else str(count)
+def _show(location: str, found: "ImageSummary") -> None:
+    show.facts(
+        ("Name", location),
+        ("Digest", found.digest),
+        ("Media type", found.media_type),
+        ("Artifact type", found.artifact_type),
+        ("Created", found.created),
+        ("Author", found.author),
+        ("Platform", found.platform),
+        ("Manifest", found.manifest if found.manifest != found.digest else None),
+        ("Size", f"{show.size(found.size)} in {len(found.layers)} layers"),
+        ("User", found.user),
+        ("Directory", found.workdir),
+        ("Entrypoint", " ".join(found.entrypoint or ())),
+        ("Command", " ".join(found.cmd or ())),
+        *(("Variable", variable) for variable in found.env or ()),
+        *(("Label", f"{key}={value}") for key, value in (found.labels or {}).items()),
+        *(("Annotation", f"{key}={value}") for key, value in found.annotations.items()),
+        *(("Port", port) for port in found.ports or ()),
+        *(("Volume", volume) for volume in found.volumes or ()),
+    )
+    if len(found.platforms) > 1:
+        show.line("Platforms")
+        show.table([(f"  {one.platform}", show.size(one.size), one.digest) for one in found.platforms])
+    if found.layers:
+        show.line("Layers, base first")
+        show.table(
+            [
+                (f"  {show.short(one.digest)}", show.size(one.size), one.created or "", one.command or "")
+                for one in found.layers
+            ]
+        )

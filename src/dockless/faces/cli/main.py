@@ -10,7 +10,6 @@ import importlib
 import io
 import os
 import sys
-import traceback
 from typing import NoReturn
 
 import click
@@ -20,18 +19,26 @@ from dockless.model.printable import printable
 from dockless.model.version import __version__
 
 _VERBS = {
-    "blob": "layer",
+    "blob": "blob",
+    "catalog": "registry",
     "config": "image",
+    "copy": "copy",
+    "delete": "manifest",
     "demo": "demo",
     "digest": "tag",
     "history": "image",
     "inspect": "image",
     "layers": "image",
+    "manifest": "manifest",
     "ping": "registry",
-    "pull": "layer",
+    "pull": "copy",
+    "push": "copy",
     "search": "registry",
     "serve": "server",
+    "tag": "tag",
     "tags": "tag",
+    "untag": "tag",
+    "validate": "manifest",
 }
 
 
@@ -65,8 +72,15 @@ class _Verbs(click.Group):
 def cli() -> None:
     """Container images in registries, without Docker.
 
-    A place is written v1:[REGISTRY/]REPOSITORY[:TAG] or, by image id, v1:[REGISTRY/]REPOSITORY@ID. The registry is
-    Docker Hub's old index when none is named; loopback hosts are spoken to in plain HTTP.
+    \b
+    Places:
+      [REGISTRY/]REPOSITORY[:TAG][@DIGEST]      a v2/OCI registry, Docker Hub when none is named
+      oci:DIRECTORY[:TAG]                       an OCI image layout
+      oci-archive:FILE[:TAG]                    the same in a tar
+      docker-archive:FILE[:REFERENCE]           what `docker save` writes and `docker load` reads
+      v1:[REGISTRY/]REPOSITORY[:TAG]            a Docker Registry v1; @IMAGE_ID for an image by id
+
+    Loopback hosts are spoken to in plain HTTP, all others over TLS unless --plain-http is given.
 
     \b
     Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not authorised or denied,
@@ -106,6 +120,8 @@ def _cannot_write(error: OSError) -> int:
 
 def _say(error: DocklessError, *, with_traceback: bool = False) -> None:
     if with_traceback:
+        import traceback
+
         traceback.print_exception(error)
     click.echo(f"error: {printable(str(error))}", err=True)
     if error.hint:

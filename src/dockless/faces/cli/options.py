@@ -1,38 +1,30 @@
-"""What every verb that talks to a registry can be told, and what it makes of it: an index or an image."""
+"""What every verb that talks to a registry can be told, and what it makes of it: a client, a v1 index or a v1 image."""
 
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from dockless.faces import environment
 from dockless.faces.cli.main import VERBOSE
 from dockless.faces.cli.show import Show
-from dockless.faces.v1 import Image, get_image, open_image
-from dockless.model.errors import InvalidReference, Unsupported
+from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId
-from dockless.model.location import V1Location, parse_location
+from dockless.model.location import Location, RegistryLocation, V1Location, parse_location
 from dockless.net.settings import Settings
-from dockless.wire.http import origin
-from dockless.wire.proxy import is_loopback
+from dockless.wire.auth import Credential
 from dockless.wire.retry import RetryPolicy
-from dockless.wire.v1.conversation import Credential
+
+if TYPE_CHECKING:
+    from dockless.faces.client import Client, CopyArguments
+    from dockless.faces.v1 import Image
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option(
-        "--plain-http", is_flag=True, help="Speak HTTP without TLS, as loopback hosts get without a TLS option."
-    ),
-    click.option("--insecure", is_flag=True, help="Speak TLS without checking certificates."),
-    click.option("--ca-file", metavar="FILE", help="PEM file of authorities to trust besides the system's."),
-    click.option("-u", "--username", metavar="NAME", help="User for the registry."),
-    click.option("-p", "--password", metavar="WORD", help="Password; other users of this machine can see it."),
-    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
-    click.option(
-        "--trust-endpoint", metavar="HOST", multiple=True, help="Send credentials to this endpoint of the index, too."
-    ),
+_OF = {"": "", "from": " to SOURCE", "to": " to DESTINATION"}
+
+_PATIENCE = (
     click.option(
         "--connect-timeout", type=click.FloatRange(min=0.01), default=10.0, show_default=True, help="Seconds."
     ),
@@ -59,52 +51,118 @@ _OPTIONS = (
 
 
 class Connection:
-    """Where and how to reach a v1 registry: a location and the options of the command line."""
+    """A place and how to reach it: what a verb was told.
 
-    def __init__(self, text: str, options: dict[str, Any]) -> None:
-        location = parse_location(text)
-        if not isinstance(location, V1Location):
-            raise Unsupported(
-                f"{text} is not a v1 location, and this version reads no others yet",
-                hint="Write v1:REGISTRY/REPOSITORY:TAG for a Docker Registry v1.",
-            )
-        self.location = location
-        self.show = Show(quiet=options["quiet"])
-        asks_for_tls = options["insecure"] or options["ca_file"] is not None
-        here = is_loopback(origin(f"http://{location.registry}")[1])
-        plain = options["plain_http"] or (here and not asks_for_tls)
-        self.url = f"{'http' if plain else 'https'}://{location.registry}"
-        self.credential = _credential(options)
-        self.settings = _settings(options)
+    Where a verb has two places, `side` is "from" or "to", and the second shows what happens through the `show` of the
+    first.
+    """
+
+    def __init__(
+        self, place: str | Location, options: dict[str, Any], side: str = "", show: Show | None = None
+    ) -> None:
+        self.location: Location = parse_location(place) if isinstance(place, str) else place
+        verbosity = click.get_current_context().meta.get(VERBOSE, 0)
+        self.show = show or Show(quiet=options["quiet"], verbose=verbosity > 0)
+        self.credential = _credential(options, side)
+        self.settings = _settings(options, side)
+
+    def is_v1(self, platform: str | None = None) -> bool:
+        """Say whether v1 has to answer, which has no `platform` to choose."""
+        if isinstance(self.location, V1Location) and platform is not None:
+            raise click.UsageError("a v1 image has one platform: leave out --platform")
+        return isinstance(self.location, V1Location)
 
     @property
-    def tag(self) -> str:
-        """The tag that is meant: the one given, else `latest`."""
-        return self.location.tag or "latest"
+    def v1(self) -> V1Location:
+        """The location, where `is_v1` said that it is one of v1."""
+        return cast("V1Location", self.location)
 
-    def image(self) -> Image:
-        """Ask the index for the repository."""
-        if not self.location.repository:
+    @property
+    def url(self) -> str:
+        """The URL of the v1 index."""
+        return self.settings.url(self.v1.registry)
+
+    def client(self) -> "Client":
+        """Return a client that reaches the place as it was told."""
+        from dockless.faces.client import Client
+
+        return Client(self.settings, credentials=self.credentials, observe=self.show.observe)
+
+    def reaches_like(self, other: "Connection") -> bool:
+        """Say whether both places are reached in the same way, so that one client can do for both."""
+        return self.settings == other.settings and self.credentials == other.credentials
+
+    def image(self) -> "Image":
+        """Ask the v1 index for the repository."""
+        from dockless.faces.v1 import get_image, open_image
+
+        if not self.v1.repository:
             raise InvalidReference(f"{self.location} names no repository", hint="Write v1:REGISTRY/REPOSITORY.")
-        ask = open_image if self.location.image_id else get_image  # by id alone no tags are needed
+        ask = open_image if self.v1.image_id else get_image  # by id alone no tags are needed
         return ask(
-            self.location.repository,
+            self.v1.repository,
             self.url,
             credential=self.credential,
             settings=self.settings,
             observe=self.show.observe,
         )
 
-    def image_id(self, image: Image) -> ImageId:
-        """Return the image id that the location means: the one given, else its tag's."""
-        return self.location.image_id or image.tag_layer_id(self.tag)
+    def image_id(self, image: "Image") -> ImageId:
+        """Return the image id that the v1 location means: the one given, else its tag's."""
+        return self.v1.image_id or image.tag_layer_id(self.tag)
+
+    @property
+    def tag(self) -> str:
+        """The tag that the v1 location means: the one given, else `latest`."""
+        return self.v1.tag or "latest"
+
+    @property
+    def credentials(self) -> dict[str, Credential]:
+        """The credential, under the registry that it is for."""
+        match self.location, self.credential:
+            case _, None:
+                return {}
+            case RegistryLocation(reference), credential:
+                return {reference.registry: credential}
+            case V1Location(registry), credential:
+                return {registry: credential}
+            case _:
+                raise click.UsageError(f"{self.location} takes no credentials")
 
 
 def connects(verb: F) -> F:
     """Give a verb the options of a connection; it takes them as `**options`."""
-    for option in reversed(_OPTIONS):
-        verb = option(verb)
-    return verb
+    return _with(verb, [*_tls(""), *_credentials(""), *_PATIENCE])
+
+
+def connects_both(verb: F) -> F:
+    """Give a verb the options of two connections: those of TLS for both, and everything for each side alone."""
+    sides = [option for side in ("from", "to") for option in (*_tls(side), *_credentials(side))]
+    return _with(verb, [*_tls(""), *sides, *_PATIENCE])
+
+
+def moves(verb: F) -> F:
+    """Give a verb what a copy can be told; `move` takes it out of its options."""
+    platforms = "Only OS/ARCH[/VARIANT]; may be given several times. Default: all, with digests as they are."
+    options = [
+        click.option("--platform", metavar="P", multiple=True, help=platforms),
+        click.option("--referrers", is_flag=True, help="Take signatures, SBOMs and all else that refers to it along."),
+        click.option("--no-clobber", is_flag=True, help="Fail rather than let a tag name something else."),
+        click.option("--dry-run", is_flag=True, help="Say what would be copied, and copy nothing."),
+        click.option("-j", "--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Blobs at once."),
+    ]
+    return _with(verb, options)
+
+
+def move(options: dict[str, Any]) -> "CopyArguments":
+    """Return the arguments of a copy."""
+    return {
+        "platforms": None if "all" in options["platform"] else options["platform"] or None,
+        "referrers": options["referrers"],
+        "clobber": not options["no_clobber"],
+        "dry_run": options["dry_run"],
+        "jobs": options["jobs"],
+    }
 
 
 def as_json(verb: F) -> F:
@@ -112,27 +170,68 @@ def as_json(verb: F) -> F:
     return click.option("--json", "json", is_flag=True, help="Print JSON, in the shape of docs/cli.md.")(verb)
 
 
-def _credential(options: dict[str, Any]) -> Credential | None:
-    if options["password"] and options["password_stdin"]:
-        raise click.UsageError("--password and --password-stdin exclude each other")
-    if options["username"] is None:
-        if options["password"] or options["password_stdin"]:
-            raise click.UsageError("a password needs a --username")
+def one_platform(verb: F) -> F:
+    """Give a verb `--platform` for one platform."""
+    return click.option("--platform", metavar="P", help="OS/ARCH[/VARIANT], where there are several.")(verb)
+
+
+def _with(verb: F, options: Iterable[Callable[[F], F]]) -> F:
+    for option in reversed(list(options)):
+        verb = option(verb)
+    return verb
+
+
+def _tls(side: str) -> list[Callable[[F], F]]:
+    of, dashed = _OF[side], f"--{side}-" if side else "--"
+    plain = f"Speak HTTP{of} without TLS, as loopback hosts get without a TLS option."
+    return [
+        click.option(f"{dashed}plain-http", is_flag=True, help=plain),
+        click.option(f"{dashed}insecure", is_flag=True, help=f"Speak TLS{of} without checking certificates."),
+        click.option(f"{dashed}ca-file", metavar="FILE", help=f"PEM file of authorities to trust{of}, too."),
+    ]
+
+
+def _credentials(side: str) -> list[Callable[[F], F]]:
+    of, dashed = _OF[side], f"--{side}-" if side else "--"
+    user, word = ([], []) if side else (["-u"], ["-p"])
+    visible = f"Password{of}; other users of this machine can see it."
+    trust = "Send credentials to this endpoint of a v1 index, too."
+    return [
+        click.option(*user, f"{dashed}username", metavar="NAME", help=f"User{of or ' for the registry'}."),
+        click.option(*word, f"{dashed}password", metavar="WORD", help=visible),
+        click.option(f"{dashed}password-stdin", is_flag=True, help=f"Read the password{of} from standard input."),
+        click.option(f"{dashed}trust-endpoint", metavar="HOST", multiple=True, help=trust),
+    ]
+
+
+def _credential(options: dict[str, Any], side: str) -> Credential | None:
+    prefix = f"{side}_" if side else ""
+    username, password, from_stdin = (options[prefix + name] for name in ("username", "password", "password_stdin"))
+    dashed = f"--{side}-" if side else "--"
+    if password and from_stdin:
+        raise click.UsageError(f"{dashed}password and {dashed}password-stdin exclude each other")
+    if username is None:
+        if password or from_stdin:
+            raise click.UsageError(f"a password needs a {dashed}username")
         return None
-    if options["password_stdin"]:
-        return Credential(options["username"], sys.stdin.readline().rstrip("\r\n"))
-    if options["password"] is None:
-        raise click.UsageError("--username needs --password-stdin or --password")
-    return Credential(options["username"], options["password"])
+    if from_stdin:
+        return Credential(username, sys.stdin.readline().rstrip("\r\n"))
+    if password is None:
+        raise click.UsageError(f"{dashed}username needs {dashed}password-stdin or {dashed}password")
+    return Credential(username, password)
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def _settings(options: dict[str, Any], side: str) -> Settings:
+    def told(name: str) -> Any:
+        return options.get(f"{side}_{name}" if side else name) or options.get(name)
+
     return Settings(
         connect_timeout=options["connect_timeout"],
         idle_timeout=options["idle_timeout"],
         retry=RetryPolicy(attempts=options["retries"] + 1),
         proxies=environment.settings().proxies,
-        ca_file=options["ca_file"],
-        insecure=options["insecure"],
-        trusted_endpoints=frozenset(options["trust_endpoint"]),
+        plain_http=bool(told("plain_http")),
+        ca_file=told("ca_file"),
+        insecure=bool(told("insecure")),
+        trusted_endpoints=frozenset(told("trust_endpoint") or ()),
     )

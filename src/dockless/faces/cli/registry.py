@@ -1,12 +1,12 @@
-"""Verbs about a registry: ping, search."""
+"""Verbs about a registry: ping, search, catalog."""
 
 from typing import Any
 
 import click
 
-from dockless.faces import v1
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects
+from dockless.faces.client import parse_registry
 
 
 @click.command()
@@ -14,14 +14,17 @@ from dockless.faces.cli.options import Connection, as_json, connects
 @as_json
 @connects
 def ping(registry: str, json: bool, **options: Any) -> None:
-    """Say how REGISTRY presents itself (v1:HOST[:PORT])."""
-    to = Connection(_v1(registry), options)
-    answer = v1.ping(to.url, credential=to.credential, settings=to.settings, observe=to.show.observe)
+    """Say which protocols REGISTRY (HOST[:PORT]) speaks, and how it presents itself; v1:HOST asks for v1 alone."""
+    with Connection(parse_registry(registry), options).client() as client:
+        found = client.ping(registry)
     if json:
-        show.json({"registry": to.location.registry, "v1": answer})
+        show.json(found)
         return
-    role = "mirror" if answer.mirror else "standalone" if answer.standalone else "behind an index"
-    show.line(f"{to.location.registry} speaks v1, {role}, version {answer.version or 'not said'}")
+    if found.v2 is not None:
+        show.line(f"{found.registry} speaks v2, {_authorization(found.v2.schemes)}")
+    if found.v1 is not None:
+        role = "mirror" if found.v1.mirror else "standalone" if found.v1.standalone else "behind an index"
+        show.line(f"{found.registry} speaks v1, {role}, version {found.v1.version or 'not said'}")
 
 
 @click.command()
@@ -30,8 +33,10 @@ def ping(registry: str, json: bool, **options: Any) -> None:
 @as_json
 @connects
 def search(registry: str, query: str, json: bool, **options: Any) -> None:
-    """List the repositories of REGISTRY whose name holds QUERY, all pages."""
-    to = Connection(_v1(registry), options)
+    """List the repositories of a v1 REGISTRY whose name holds QUERY, all pages."""
+    from dockless.faces import v1
+
+    to = Connection(parse_registry(registry), options)
     found = v1.search(query, to.url, credential=to.credential, settings=to.settings, observe=to.show.observe)
     if json:
         show.json(list(found))
@@ -40,6 +45,20 @@ def search(registry: str, query: str, json: bool, **options: Any) -> None:
         show.line(f"{result.name}  {result.description}" if result.description else result.name)
 
 
-def _v1(registry: str) -> str:
-    host = registry.removeprefix("v1:")
-    return f"v1:{host}" if "/" in host or not host else f"v1:{host}/"
+@click.command()
+@click.argument("registry")
+@as_json
+@connects
+def catalog(registry: str, json: bool, **options: Any) -> None:
+    """List the repositories of REGISTRY (HOST[:PORT]), all pages; of v1:HOST what a search for everything finds."""
+    with Connection(parse_registry(registry), options).client() as client:
+        names = client.catalog(registry)
+        if json:
+            show.json({"registry": registry, "repositories": list(names)})
+            return
+        for name in names:
+            show.line(name)
+
+
+def _authorization(schemes: tuple[str, ...]) -> str:
+    return f"authorization: {', '.join(schemes)}" if schemes else "open to all"

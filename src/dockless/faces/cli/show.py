@@ -2,20 +2,25 @@
 
 Rules:
 * Nothing from a registry reaches a terminal unless it is printable; JSON escapes what is not.
-* On a terminal each layer has a bar; elsewhere there is a plain line now and then, and one for each layer that is done.
+* On a terminal each blob on its way has a bar; elsewhere there is a plain line now and then.
+* A blob that is done has one line; one that was there already has none, unless -v asks for it: the last line of a run
+  sums these up.
 """
 
 import sys
 import threading
 import time
+from collections.abc import Iterable
+from itertools import islice, zip_longest
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 import msgspec
 
-from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Event, Notice, Retrying
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobMounted, BlobStarted, Event, Notice, Retrying
 from dockless.model.printable import printable
+from dockless.model.v1_documents import V1Config
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -30,10 +35,62 @@ def line(text: str) -> None:
 
 def table(rows: list[tuple[str, ...]]) -> None:
     """Print rows with aligned columns; the last column is as long as it is."""
-    shown = [tuple(printable(cell) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table_as_it_comes(rows, len(rows))
+
+
+def table_as_it_comes(rows: Iterable[tuple[str, ...]], at_once: int = 16) -> None:
+    """Print rows with aligned columns, so many at once; a column only ever becomes wider."""
+    widths: list[int] = []
+    waiting = iter(rows)
+    while some := [tuple(printable(cell) for cell in row) for row in islice(waiting, at_once)]:
+        columns = zip_longest(widths, *([len(cell) for cell in row] for row in some), fillvalue=0)
+        widths = [max(column) for column in columns]
+        for row in some:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def facts(*pairs: tuple[str, str | None]) -> None:
+    """Print what is known, one fact a line."""
+    table([(key, value) for key, value in pairs if value])
+
+
+def starts(config: V1Config) -> list[tuple[str, str | None]]:
+    """Return the facts of what a container of a v1 image starts with."""
+
+    def words(text: list[str] | str | None) -> str:
+        return " ".join(text) if isinstance(text, list) else text or ""
+
+    return [
+        ("User", config.user),
+        ("Directory", config.working_dir),
+        ("Entrypoint", words(config.entrypoint)),
+        ("Command", words(config.cmd)),
+        *(("Variable", variable) for variable in config.env or ()),
+        *(("Label", f"{key}={value}") for key, value in (config.labels or {}).items()),
+        *(("Port", port) for port in config.exposed_ports or ()),
+        *(("Volume", volume) for volume in config.volumes or ()),
+    ]
+
+
+def document(raw: bytes, decoded: object | None) -> None:
+    """Print a document byte for byte, or what it decodes to as JSON; on a terminal nothing in it drives that."""
+    if decoded is not None:
+        json(decoded)
+    elif sys.stdout.isatty():
+        click.echo(printable(raw.decode(errors="replace"), limit=None))
+    else:
+        sys.stdout.buffer.write(raw)
+
+
+def as_dict(value: object) -> dict[str, object]:
+    """Return a struct as JSON has it."""
+    made: dict[str, object] = msgspec.to_builtins(value)
+    return made
+
+
+def short(digest: str) -> str:
+    """Return the beginning of a digest or an image id, enough for people."""
+    return digest.rpartition(":")[2][:12]
 
 
 def json(value: object) -> None:
@@ -41,6 +98,11 @@ def json(value: object) -> None:
     import json as standard  # msgspec leaves non-ASCII as it is
 
     click.echo(standard.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True))
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def size(count: int | None) -> str:
@@ -58,8 +120,9 @@ def size(count: int | None) -> str:
 class Show:
     """Progress and notices of one run; use it as a context manager around what takes long."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool = False) -> None:
         self._quiet = quiet
+        self._verbose = verbose
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._sizes: dict[str, int | None] = {}
@@ -99,29 +162,37 @@ class Show:
                     self._advanced(layer, done)
                 case BlobFinished(layer, total, verified):
                     self._finished(layer, total, verified)
+                case BlobMounted(layer, total):
+                    self._say(f"{short(layer)}: {size(total)}, mounted")
+
+    def sum_up(self, text: str) -> None:
+        """Say the last line of a run."""
+        if not self._quiet:
+            click.echo(printable(text), err=True)
 
     def _started(self, layer: str, total: int | None, offset: int) -> None:
         self._sizes[layer] = total
         if offset:
-            self._say(f"{layer[:12]}: resuming at {size(offset)}")
+            self._say(f"{short(layer)}: resuming at {size(offset)}")
         if self._bars is None:
             return
         if layer in self._tasks:  # a fresh start
             self._bars.update(self._tasks[layer], completed=offset)
         else:
-            self._tasks[layer] = self._bars.add_task(layer[:12], total=total, completed=offset)
+            self._tasks[layer] = self._bars.add_task(short(layer), total=total, completed=offset)
 
     def _advanced(self, layer: str, done: int) -> None:
         if self._bars is not None:
             self._bars.update(self._tasks[layer], completed=done)
         elif time.monotonic() - self._spoke > _NOW_AND_THEN:
-            self._say(f"{layer[:12]}: {size(done)} of {size(self._sizes[layer])}")
+            self._say(f"{short(layer)}: {size(done)} of {size(self._sizes[layer])}")
 
     def _finished(self, layer: str, total: int, verified: bool | None) -> None:
         said = {True: "verified", False: "unverified: the registry gave no checksum", None: "here already"}[verified]
         if self._bars is not None and layer in self._tasks:
             self._bars.remove_task(self._tasks.pop(layer))
-        self._say(f"{layer[:12]}: {size(total)}, {said}")
+        if verified is not None or self._verbose:
+            self._say(f"{short(layer)}: {size(total)}, {said}")
 
     def _say(self, text: str) -> None:
         self._spoke = time.monotonic()

@@ -1,37 +1,92 @@
-"""Verbs about tags: tags, digest."""
+"""Verbs about tags: tags, digest, tag, untag."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dockless.faces.cli import show
-from dockless.faces.cli.options import Connection, as_json, connects
+from dockless.faces.cli.options import Connection, as_json, connects, one_platform
+
+if TYPE_CHECKING:
+    from dockless.ops.tag_table import TagRow
 
 
 @click.command()
 @click.argument("place")
+@click.option("-l", "--long", "long", is_flag=True, help="With digest, date and size of each.")
+@one_platform
 @as_json
 @connects
-def tags(place: str, json: bool, **options: Any) -> None:
+def tags(place: str, long: bool, platform: str | None, json: bool, **options: Any) -> None:
     """List the tags of PLACE, one a line."""
-    with Connection(place, options).image() as image:
-        if json:
-            show.json({"name": image.name, "tags": image.tag_ids()})
-            return
-        for tag in sorted(image.tags()):
-            show.line(tag)
+    to = Connection(place, options)
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.tags(to, long=long, json=json)
+        return
+    with to.client() as client:
+        if long:
+            _table(client.tag_table(to.location, platform=platform), json=json)
+        elif json:
+            show.json({"place": place, "tags": list(client.tags(to.location))})
+        else:
+            for name in client.tags(to.location):
+                show.line(name)
+
+
+def _table(rows: "Iterator[TagRow]", *, json: bool) -> None:
+    """Print the rows as they come."""
+    if json:
+        show.json(list(rows))
+    else:
+        show.table_as_it_comes(map(_cells, rows))
+
+
+def _cells(row: "TagRow") -> tuple[str, ...]:
+    size = "-" if row.size is None else show.size(row.size)
+    return row.tag, row.digest or "-", row.created or "-", size, row.error or ",".join(row.platforms)
 
 
 @click.command()
 @click.argument("location")
+@one_platform
 @as_json
 @connects
-def digest(location: str, json: bool, **options: Any) -> None:
-    """Print what LOCATION's tag names: for v1 the image id."""
+def digest(location: str, platform: str | None, json: bool, **options: Any) -> None:
+    """Print the digest of the manifest that LOCATION names; for v1 the image id."""
     to = Connection(location, options)
-    with to.image() as image:
-        image_id = to.image_id(image)
-        if json:
-            show.json({"name": image.name, "tag": None if to.location.image_id else to.tag, "id": image_id})
-        else:
-            show.line(image_id)
+    if to.is_v1(platform):
+        from dockless.faces.cli import v1
+
+        v1.digest(to, json=json)
+        return
+    with to.client() as client:
+        found = client.resolve(to.location, platform)
+    if json:
+        facts = {"digest": found.digest, "media_type": found.media_type, "size": found.size}
+        show.json({"location": str(to.location)} | facts)
+    else:
+        show.line(found.digest)
+
+
+@click.command()
+@click.argument("location")
+@click.argument("names", metavar="NEW…", nargs=-1, required=True)
+@connects
+def tag(location: str, names: tuple[str, ...], **options: Any) -> None:
+    """Let the tags NEW… of the same place name what LOCATION names; print its digest."""
+    to = Connection(location, options)
+    with to.client() as client:
+        show.line(client.tag(to.location, *names))
+
+
+@click.command()
+@click.argument("location")
+@connects
+def untag(location: str, **options: Any) -> None:
+    """Remove the tag that LOCATION names; what it named and its other tags stay."""
+    to = Connection(location, options)
+    with to.client() as client:
+        client.untag(to.location)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import is_digest
-from dockless.model.documents import Document, Index, Manifest, make_document, parse_document
+from dockless.model.documents import Document, Index, Manifest, make_document
 from dockless.model.errors import (
     DocklessError,
-    InvalidDocument,
     InvalidReference,
     NetworkFault,
     NotFound,
@@ -26,7 +25,7 @@ from dockless.model.errors import (
 from dockless.model.events import ignore
 from dockless.model.media_types import DOCUMENTS, OCI_EMPTY, OCI_MANIFEST
 from dockless.stores.registry import referrers
-from dockless.stores.registry.documents import parsed, put_document
+from dockless.stores.registry.documents import document_of, parsed, put_document
 from dockless.stores.registry.push import Tries, head_of, push_blob
 from dockless.wire.http import Request
 from dockless.wire.retry import is_transient
@@ -45,8 +44,9 @@ def delete(client: "RegistryClient", repository: str, target: Descriptor) -> Non
     if target.media_type not in DOCUMENTS:
         _delete(client, repository, routes.blob(repository, target.digest))
         return
-    subject = _subject(client, repository, target)
+    document = document_of(client, repository, target)
     _delete(client, repository, routes.manifest(repository, target.digest))
+    subject = document.subject if isinstance(document, Manifest | Index) else None
     if subject is not None and not referrers.has_api(client, repository, subject):
         referrers.remove(client, repository, subject, target.digest)
 
@@ -59,14 +59,6 @@ def untag(client: "RegistryClient", repository: str, name: str) -> None:
         _delete(client, repository, routes.manifest(repository, name))
     except Unsupported:
         _untag_by_another(client, repository, name)
-
-
-def _subject(client: "RegistryClient", repository: str, target: Descriptor) -> Descriptor | None:
-    try:
-        document = parse_document(*client.repository(repository).fetch_named(target.digest))
-    except InvalidDocument:  # it can be deleted all the same
-        return None
-    return document.subject if isinstance(document, Manifest | Index) else None
 
 
 def _untag_by_another(client: "RegistryClient", repository: str, name: str) -> None:

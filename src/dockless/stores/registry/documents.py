@@ -55,6 +55,14 @@ def put_document(client: "RegistryClient", repository: str, name: str, document:
         return headers
 
 
+def document_of(client: "RegistryClient", repository: str, known: Descriptor) -> Document | None:
+    """Return a document that is there, None when it cannot be read. Raises NotFound."""
+    try:
+        return parse_document(*client.repository(repository).fetch_named(known.digest))
+    except InvalidDocument:
+        return None
+
+
 def parsed(descriptor: Descriptor, raw: bytes) -> Document:
     """Read a document; one that cannot be read is taken as it is, and the registry is left to judge it."""
     try:

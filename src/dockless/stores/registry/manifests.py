@@ -1,13 +1,21 @@
-"""Manifests on their way into a registry, and the tags that name them (distribution-spec, "Pushing Manifests")."""
+"""Manifests on their way into a registry, and the tags that name them (distribution-spec, "Pushing Manifests").
 
+Rules:
+* A manifest with a subject that the registry took no note of (`OCI-Subject`) is listed under the fallback tag, unless
+  there is an API all the same: Quay has one, and does not say so.
+* One that is there already may not be listed: who pushed it may have been stopped in between. It is looked for again.
+"""
+
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import is_digest
-from dockless.model.documents import Index, Manifest
+from dockless.model.documents import Document, Index, Manifest
 from dockless.model.errors import InvalidReference
+from dockless.model.media_types import DOCUMENTS
 from dockless.stores.registry import referrers
-from dockless.stores.registry.documents import parsed, put_document
+from dockless.stores.registry.documents import document_of, parsed, put_document
 
 if TYPE_CHECKING:
     from dockless.stores.registry.client import RegistryClient
@@ -16,29 +24,46 @@ if TYPE_CHECKING:
 def push_manifest(client: "RegistryClient", repository: str, expected: Descriptor, raw: bytes) -> None:
     """Put a manifest, whose bytes have been compared with `expected`, under its digest.
 
-    When it has a subject, and the registry does not say that it took note of that, it is listed under the fallback tag.
     Raises ChecksumMismatch when the registry stored something else, and what it answers; the message says which blobs
     it lacks.
     """
     document = parsed(expected, raw)
     headers = put_document(client, repository, expected.digest, document)
-    if isinstance(document, Manifest | Index) and document.subject is not None:
-        subject, referrer = document.subject, document.as_referrer(document.subject)
-        is_noted = referrers.has_api(client, repository, subject) if headers is None else headers.first("oci-subject")
-        if referrer is not None and not is_noted:
-            referrers.add(client, repository, subject, referrer)
+    if headers is None or not headers.first("oci-subject"):
+        _list(client, repository, document)
+
+
+def list_again(client: "RegistryClient", repository: str, known: Descriptor) -> None:
+    """Let content that is there be listed where it should be. Raises NotFound."""
+    if known.media_type in DOCUMENTS:
+        _list(client, repository, document_of(client, repository, known))
+
+
+def list_referrers(client: "RegistryClient", repository: str, subject: Descriptor, some: Iterable[Descriptor]) -> None:
+    """Let referrers of `subject` that are there be listed. Raises NotFound, Conflict."""
+    listed = {one.digest for one in referrers.predecessors(client, repository, subject)}
+    for one in some:
+        if one.digest not in listed:
+            list_again(client, repository, one)
+
+
+def _list(client: "RegistryClient", repository: str, document: Document | None) -> None:
+    if not isinstance(document, Manifest | Index) or document.subject is None:
+        return
+    subject, referrer = document.subject, document.as_referrer(document.subject)
+    if referrer is not None and not referrers.has_api(client, repository, subject):
+        referrers.add(client, repository, subject, referrer)
 
 
 def tag(client: "RegistryClient", repository: str, target: Descriptor, name: str, raw: bytes | None = None) -> None:
     """Let a tag name a manifest that is there; its own digest names it anyway. Raises NotFound, InvalidReference.
 
-    `raw` are its bytes, if they are at hand.
+    `raw` are its bytes, if it was pushed just now.
     """
-    if is_digest(name):
-        if name != target.digest:
-            raise InvalidReference(f"{target.digest} cannot have the tag {name}", hint="A tag is no digest.")
-        client.repository(repository).resolve(name)
-        return
+    if is_digest(name) and name != target.digest:
+        raise InvalidReference(f"{target.digest} cannot have the tag {name}", hint="A tag is no digest.")
     if raw is None:
         _, raw = client.repository(repository).fetch_named(target.digest)
-    put_document(client, repository, name, parsed(target, raw))
+        _list(client, repository, parsed(target, raw))
+    if not is_digest(name):
+        put_document(client, repository, name, parsed(target, raw))

@@ -10,7 +10,7 @@ Rules:
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -293,22 +293,23 @@ class _Window:
         self.digest: Digest | None = None
         self._reader = reader
         self._sum = DigestSum()
-        self._bytes = bytearray()
+        self._start = 0
+        self._chunks: list[bytes] = []
 
     def fill(self, offset: int, size: int) -> None:
         """Drop what comes before `offset`, and read until there are `size` bytes or no more."""
         if size > _MOST_KEPT:
             raise Unsupported(f"the registry wants pieces of {size} bytes, more than {_MOST_KEPT} are kept here")
-        start = self.end - len(self._bytes)
-        del self._bytes[: max(0, offset - start)]
-        while self.digest is None and len(self._bytes) < size:
+        while self._chunks and self._start + len(self._chunks[0]) <= offset:
+            self._start += len(self._chunks.pop(0))
+        while self.digest is None and self.end - offset < size:
             try:
                 chunk = self._reader.read_chunk()
             except BaseException as fault:
                 self.fault = fault
                 raise
             self._sum.update(chunk)
-            self._bytes += chunk
+            self._chunks.append(bytes(chunk))
             self.end += len(chunk)
             if not chunk:
                 self.digest = self.sum()
@@ -319,8 +320,29 @@ class _Window:
 
     def piece(self, first: int, last: int) -> Source:
         """Return a source of the bytes from `first` up to `last`. Raises RemoteFault when they are gone."""
-        start = self.end - len(self._bytes)
-        if first < start:
-            raise RemoteFault(f"the registry lost the first {start} bytes of an upload that can be read only once")
-        content = bytes(memoryview(self._bytes)[first - start : last - start])
-        return lambda offset: BytesReader(content, offset)
+        if first < self._start:
+            raise RemoteFault(
+                f"the registry lost the first {self._start} bytes of an upload that can be read only once"
+            )
+        return lambda offset: _Chunks(self._within(first + offset, last))
+
+    def _within(self, first: int, last: int) -> Iterator[memoryview]:
+        at = self._start
+        for chunk in self._chunks:
+            if part := memoryview(chunk)[max(0, first - at) : max(0, last - at)]:
+                yield part
+            at += len(chunk)
+
+
+class _Chunks:
+    """Bytes that are here already, in several chunks; a Reader."""
+
+    def __init__(self, chunks: Iterator[memoryview]) -> None:
+        self._chunks = chunks
+
+    def read_chunk(self) -> memoryview:
+        """Return the next of them, empty at the end."""
+        return next(self._chunks, _END)
+
+    def close(self) -> None:
+        """Nothing is behind it."""

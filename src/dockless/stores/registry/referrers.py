@@ -5,13 +5,18 @@ Rules:
   date by whoever pushes or deletes.
 * What the tag names may be something else: on GitLab `sha256-HEX` resolves to the subject itself. That lists nothing,
   is replaced when it is the subject, and never when it is not.
-* There is no lock for the tag: what was written is read again, and written again if somebody else's write hid it. In
-  one process writers of the same tag wait for each other.
+* An artifact type is asked for at the API, and filtered by here unless the answer says that it was
+  (`OCI-Filters-Applied`); nobody filters what is under the fallback tag.
+* There is no lock for the tag. Who wrote waits, twice as long as that took or longer, until those who had read before
+  will have written, too; then it reads again, and writes again what they hid. What is hidden later than that is lost:
+  by one who took longer from reading to writing, or who read what such a one wrote. In one process writers of the same
+  tag come one after the other.
 """
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -41,11 +46,16 @@ _NO_API = frozenset({400, 404, 405})
 _Edit = Callable[[Index | None], tuple[Descriptor, bytes] | None]
 
 
-def predecessors(client: "RegistryClient", repository: str, of: Descriptor) -> Iterator[Descriptor]:
-    """Yield the manifests that have `of` as their subject, each once. Raises what the registry answers."""
+def predecessors(
+    client: "RegistryClient", repository: str, of: Descriptor, artifact_type: str = ""
+) -> Iterator[Descriptor]:
+    """Yield the manifests that have `of` as their subject, each once; of one artifact type if that is given.
+
+    Raises what the registry answers.
+    """
     seen: set[Digest] = set()
-    for page in _pages(client, repository, of):
-        for one in page.manifests:
+    for page in _pages(client, repository, of, artifact_type):
+        for one in page:
             if one.digest not in seen:
                 seen.add(one.digest)
                 yield one
@@ -66,44 +76,56 @@ def remove(client: "RegistryClient", repository: str, subject: Descriptor, refer
     _edit(client, repository, subject, lambda index: without_referrer(index, referrer) if index else None)
 
 
-def _pages(client: "RegistryClient", repository: str, of: Descriptor) -> Iterator[Index]:
-    url = urljoin(client.url, routes.referrers(repository, of.digest))
-    found = _page(client, repository, url)
+def _pages(
+    client: "RegistryClient", repository: str, of: Descriptor, artifact_type: str
+) -> Iterator[Sequence[Descriptor]]:
+    url = urljoin(client.url, routes.referrers(repository, of.digest, artifact_type))
+    found = _page(client, repository, url, artifact_type)
     if found is None:
         try:
             index = _fallback(client, repository, of)
         except Conflict:
             return
         if index is not None:
-            yield index
+            yield _filtered(index, artifact_type)
         return
     pages = {url}
     while True:
-        index, following = found
-        yield index
+        page, following = found
+        yield page
         if following is None:
             return
         if following in pages or len(pages) == _MOST_PAGES:
             raise RemoteFault(f"{without_query(url)}: the pages of referrers have no end")
         pages.add(following)
-        found = _page(client, repository, following)
+        found = _page(client, repository, following, artifact_type)
         if found is None:
             raise InvalidDocument(f"{without_query(url)}: a page of the referrers is no index")
 
 
-def _page(client: "RegistryClient", repository: str, url: str) -> tuple[Index, str | None] | None:
+def _page(
+    client: "RegistryClient", repository: str, url: str, artifact_type: str = ""
+) -> tuple[Sequence[Descriptor], str | None] | None:
     """Return a page of what the API lists, and where the next one is; None when there is no API."""
 
-    def read(response: Response) -> tuple[Index, str | None] | None:
+    def read(response: Response) -> tuple[Sequence[Descriptor], str | None] | None:
         with closing(response):
             if response.status in _NO_API:
                 return None
             raw, place = response.read(LONGEST_DOCUMENT), response.request.url
         index = parsed(describe(raw, OCI_INDEX), raw)
-        return (index, next_page(response.headers, place)) if isinstance(index, Index) else None
+        if not isinstance(index, Index):
+            return None
+        applied = ",".join(response.headers.all("oci-filters-applied")).replace(" ", "").split(",")
+        page = index.manifests if "artifactType" in applied else _filtered(index, artifact_type)
+        return page, next_page(response.headers, place)
 
     request = Request(url, (("Accept", OCI_INDEX),))
     return client.ask(request, read, expect=_NO_API | {200}, scope=pull_scope(repository))
+
+
+def _filtered(index: Index, artifact_type: str) -> Sequence[Descriptor]:
+    return [one for one in index.manifests if artifact_type in {"", one.artifact_type}]
 
 
 def _fallback(client: "RegistryClient", repository: str, subject: Descriptor) -> Index | None:
@@ -124,19 +146,33 @@ def _fallback(client: "RegistryClient", repository: str, subject: Descriptor) ->
 
 def _edit(client: "RegistryClient", repository: str, subject: Descriptor, change: _Edit) -> None:
     """Change what the fallback tag lists until `change` finds nothing more to do."""
-    tag = fallback_tag(subject.digest)
-    with _lock(client.url, repository, tag):
-        for write in range(_MOST_WRITES):
-            if write > 1:  # twice hidden: there are others, who should not all come back at once
-                pause(random.random() * 2 * client.session.settings.retry.first_pause)  # noqa: S311 - jitter
+    tag, policy = fallback_tag(subject.digest), client.session.settings.retry
+    lock = _lock(client.url, repository, tag)
+    for write in range(1, _MOST_WRITES + 1):
+        with lock:
+            began = time.monotonic()
             changed = change(_fallback(client, repository, subject))
             if changed is None:
                 return
-            put_document(client, repository, tag, parsed(*changed))
+            _put(client, repository, tag, parsed(*changed))
+            took = time.monotonic() - began
+        wait = max(policy.first_pause, 2 * took) * write * (1 + random.random())  # noqa: S311 - jitter
+        pause(min(wait, policy.longest_pause))
     raise Conflict(
         f"the tag {tag} of {client.host}/{repository} did not keep what was written {_MOST_WRITES} times",
         hint="Others write it all the time; try again later.",
     )
+
+
+def _put(client: "RegistryClient", repository: str, tag: str, index: Document) -> None:
+    try:
+        put_document(client, repository, tag, index)
+    except (NotFound, RemoteFault) as fault:
+        if not isinstance(index, Index) or _UNKNOWN.isdisjoint(fault.codes):
+            raise
+        store = client.repository(repository)
+        gone = {one.digest for one in index.manifests if not store.exists(one)}
+        put_document(client, repository, tag, parsed(*without_referrers(index, gone)))
 
 
 _locks: WeakValueDictionary[tuple[str, str, str], threading.Lock] = WeakValueDictionary()

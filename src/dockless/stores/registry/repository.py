@@ -11,7 +11,7 @@ Rules:
   pushed last gets its tags without being fetched.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,7 +49,7 @@ _DAMAGED = "The registry, or what is in front of it, answered with another docum
 
 
 class Repository:
-    """One repository: a Store, NamedFetcher, Mounter, Ingestor, TagLister, BlobFinder and Deleter.
+    """One repository: a Store, NamedFetcher, Mounter, Ingestor, TagLister, BlobFinder, Deleter and ReferrerLister.
 
     Methods raise what a registry's answers mean, with its own words and codes: NotFound, Unauthorized, Denied,
     RateLimited, RemoteFault; and NetworkFault.
@@ -129,9 +129,13 @@ class Repository:
 
         return self._ask(request, reading, OK | _NO_HEAD | {403})
 
-    def predecessors(self, of: Descriptor) -> Iterator[Descriptor]:
-        """Yield the manifests here that have `of` as their subject."""
-        return referrers.predecessors(self.client, self.name, of)
+    def predecessors(self, of: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
+        """Yield the manifests here that have `of` as their subject, of one artifact type if that is given."""
+        return referrers.predecessors(self.client, self.name, of, artifact_type)
+
+    def list_referrers(self, of: Descriptor, referrers: Sequence[Descriptor]) -> None:
+        """Let manifests that are here, and have `of` as their subject, be listed. Raises NotFound, Conflict."""
+        manifests.list_referrers(self.client, self.name, of, referrers)
 
     def tags(self, page: int = 0) -> Iterator[str]:
         """Yield the tags, each once, asking for at most `page` at a time; 0 leaves that to the registry."""
@@ -141,6 +145,7 @@ class Repository:
         """Take content in, and verify it; content that is here already is a success."""
         path = routes.content(self.name, expected)
         if path not in self._absent and self.exists(expected):
+            manifests.list_again(self.client, self.name, expected)
             return
         self._absent.discard(path)
         if expected.media_type not in DOCUMENTS:
@@ -161,7 +166,10 @@ class Repository:
         """Take a blob from another repository of this registry; False when it is none, or the registry does not."""
         if not isinstance(source, Repository) or source.client.url != self.client.url or source.name == self.name:
             return False
-        return push.mount(self.client, self.name, wanted, source.name)
+        is_mounted = push.mount(self.client, self.name, wanted, source.name)
+        if is_mounted:
+            self._absent.discard(routes.content(self.name, wanted))
+        return is_mounted
 
     def tag(self, target: Descriptor, name: str) -> None:
         """Let a tag name a manifest that is here. Raises NotFound, InvalidReference."""

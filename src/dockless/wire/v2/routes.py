@@ -46,6 +46,7 @@ def catalog() -> str:
     return "/v2/_catalog"
 
 
-def referrers(repository: str, subject: Digest) -> str:
-    """The manifests whose subject is `subject`."""
-    return f"/v2/{repository}/referrers/{subject}"
+def referrers(repository: str, subject: Digest, artifact_type: str = "") -> str:
+    """The manifests whose subject is `subject`, those of one type when one is given."""
+    path = f"/v2/{repository}/referrers/{subject}"
+    return f"{path}?{urlencode({'artifactType': artifact_type})}" if artifact_type else path
