@@ -400,6 +400,15 @@ class TestTag:
             assert call(capsys, "delete", f"{where}@{blob}") == (0, f"{blob}\n", "")
             assert call(capsys, "delete", f"{where}@{blob}").code == 3
 
+    def test_as_json(self, capsys: pytest.CaptureFixture[str], here: str) -> None:
+        wanted = digest(f"{here}:1.0")
+        location = f"{here}:1.0"
+        shown = json.loads(call(capsys, "tag", location, "2", "3", "--json").out)
+        assert shown == {"location": location, "digest": wanted, "tags": ["2", "3"]}
+        shown = json.loads(call(capsys, "delete", f"{here}@{wanted}", "--json").out)
+        assert list(shown) == ["location", "digest", "media_type", "size"]
+        assert shown["digest"] == wanted
+
     @pytest.mark.parametrize("verb", ["untag", "delete"])
     @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
     def test_an_archive_lets_nothing_go(

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from dockless.model.digest import digest_of
 from dockless.testing.images import MadeImage, make_image
 from dockless.testing.peer import Peer, Reply, json_reply
 from tests.faces.command import EVIL, TAMED, at, command, registry
+from tests.faces.places import LAYERS, place
 from tests.scripted import endpoint, index, layer, one_layer
 
 if sys.platform == "win32":
@@ -147,6 +149,20 @@ class TestPull:
         assert code == 130
         assert shown.rindex(SHOW) > shown.rindex(HIDE)
         assert shown.endswith("interrupted\r\n")
+
+
+@pytest.mark.parametrize("end", ["oci:out:1", "oci-archive:out:1"])
+def test_a_copy_has_bars_one_line_for_each_blob_and_a_last_line(tmp_path: Path, end: str) -> None:
+    with place("registry", tmp_path / "places") as where:
+        code, out, shown = Terminal("copy", f"{where}:1.0", end, cwd=tmp_path).ended()
+    assert code == 0
+    assert out.startswith(b"sha256:")
+    lines = re.findall(r"([0-9a-f]{12}): [^\r]*, verified\r\n", shown)
+    assert len(lines) == len(set(lines)) == 4
+    for one in LAYERS:
+        assert re.search(rf"{digest_of(one)[7:19]} [^\n]*{BAR}", shown)
+    assert shown.rindex(SHOW) > shown.rindex(HIDE)
+    assert re.search(r"copied 4 blobs and 3 manifests, [0-9.]+ kB\r\n\Z", shown)
 
 
 def test_an_error_is_the_same_two_lines(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import dockless
-from dockless.faces.client import Client, pull_destination
+from dockless.faces.client import Client
+from dockless.faces.named import pull_destination
 from dockless.faces.server.app import EmbeddedRegistry
 from dockless.faces.server.v1 import V1Options
 from dockless.model.digest import digest_of

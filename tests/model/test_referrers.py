@@ -9,7 +9,7 @@ from dockless.model.digest import Digest
 from dockless.model.documents import Index, parse_document
 from dockless.model.media_types import DOCKER_INDEX, OCI_INDEX, OCI_MANIFEST
 from dockless.model.reference import is_tag
-from dockless.model.referrers import fallback_tag, with_referrer, without_referrer
+from dockless.model.referrers import fallback_tag, with_referrer, without_referrers
 
 ONE = Descriptor(OCI_MANIFEST, describe(b"one", "").digest, 3, annotations={"a": "b"}, artifact_type="x/y")
 TWO = Descriptor(OCI_MANIFEST, describe(b"two", "").digest, 3)
@@ -83,14 +83,14 @@ def test_what_is_not_known_survives_and_the_type_stays() -> None:
     assert body["mediaType"] == DOCKER_INDEX
     assert body["more"] == {"x": 1}
     assert body["manifests"][0] == entry
-    left = json.loads(read(without_referrer(read(with_referrer(there, ONE)), ONE.digest)).raw)
+    left = json.loads(read(without_referrers(read(with_referrer(there, ONE)), {ONE.digest})).raw)
     assert left == {"schemaVersion": 2, "mediaType": DOCKER_INDEX, "manifests": [entry], "more": {"x": 1}}
 
 
 def test_the_last_referrer_leaves_an_empty_index() -> None:
-    assert read(without_referrer(read(with_referrer(None, ONE)), ONE.digest)).manifests == ()
+    assert read(without_referrers(read(with_referrer(None, ONE)), {ONE.digest})).manifests == ()
 
 
 def test_who_is_not_there_cannot_leave() -> None:
-    assert without_referrer(read(with_referrer(None, ONE)), TWO.digest) is None
-    assert without_referrer(index({"schemaVersion": 2}), TWO.digest) is None
+    assert without_referrers(read(with_referrer(None, ONE)), {TWO.digest}) is None
+    assert without_referrers(index({"schemaVersion": 2}), {TWO.digest}) is None

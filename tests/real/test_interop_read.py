@@ -9,9 +9,9 @@ import pytest
 from dockless.faces.client import Client
 from dockless.model.media_types import (
     DOCKER_INDEX,
-    DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
     DOCKER_MANIFEST,
+    OCI_LAYER,
     OCI_LAYER_GZIP,
     OCI_LAYER_ZSTD,
     OCI_MANIFEST,
@@ -94,7 +94,7 @@ class TestArchive:
 
         assert contents([read]) == contents(seen_by_skopeo(f"oci:{small}:arm64"))
         assert read.layers == read.diff_ids
-        assert {layer["mediaType"] for layer in json.loads(manifest.raw)["layers"]} == {DOCKER_LAYER}
+        assert {layer["mediaType"] for layer in json.loads(manifest.raw)["layers"]} == {OCI_LAYER}
 
     @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
     def test_one_by_podman(self, saving: Podman, tmp_path: Path, small: Path, kind: str) -> None:

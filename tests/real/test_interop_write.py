@@ -140,7 +140,6 @@ def test_podman_pulls_each_platform(registry: DebianRegistry, small: Path, loadi
         assert wanted.manifest in {one.partition("@")[2] for one in loading.inspect(place)["RepoDigests"]}
 
 
-@pytest.mark.xfail(strict=True, reason="a manifest of Docker's is made, which skopeo and umoci ignore in a layout")
 def test_skopeo_reads_the_layout_that_an_archive_of_docker_s_became(small: Path, tmp_path: Path) -> None:
     archive = f"docker-archive:{tmp_path}/archive.tar:example.com/demo:1.0"
     skopeo_copy(f"oci:{small}:arm64", archive)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from io import BufferedReader
 from pathlib import Path
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -74,6 +75,15 @@ def test_those_of_one_type_where_the_registry_filters() -> None:
 
 def test_those_of_one_type_where_there_is_no_api(repository: Repository) -> None:
     check_types(repository)
+
+
+def test_one_that_was_deleted_by_who_does_not_know_of_the_list_is_no_hindrance(repository: Repository) -> None:
+    subject = image(repository)
+    first, second, third = (referrer(repository, subject, f"a/{number}") for number in range(3))
+    urlopen(Request(f"{repository.client.url}/v2/{repository.name}/manifests/{first.digest}", method="DELETE")).close()
+    repository.delete(second)
+    fourth = referrer(repository, subject, "a/3")
+    assert list(repository.predecessors(subject)) == [third, fourth]
 
 
 def test_four_processes_list_their_referrers_and_none_is_lost(repository: Repository) -> None:

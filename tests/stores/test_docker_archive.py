@@ -26,10 +26,6 @@ from dockless.model.errors import (
 from dockless.model.events import Event, Notice
 from dockless.model.layout_index import LAYOUT_FILE, blob_path
 from dockless.model.media_types import (
-    DOCKER_CONFIG,
-    DOCKER_LAYER,
-    DOCKER_LAYER_GZIP,
-    DOCKER_MANIFEST,
     OCI_CONFIG,
     OCI_EMPTY,
     OCI_INDEX,
@@ -148,19 +144,19 @@ SHAPES: dict[str, tuple[dict[str, bytes | str], dict[str, Any]]] = {
 def test_each_shape_becomes_the_same_image(path: Path, shape: str, mode: str) -> None:
     files, one = SHAPES[shape]
     saved(path, files, {**one, "RepoTags": ["demo:1.0"]}, mode=mode)
-    second = describe(ZIPPED, DOCKER_LAYER_GZIP) if shape == "crane" else describe(SECOND, DOCKER_LAYER)
-    layers = [describe(FIRST, DOCKER_LAYER), second]
+    second = describe(ZIPPED, OCI_LAYER_GZIP) if shape == "crane" else describe(SECOND, OCI_LAYER)
+    layers = [describe(FIRST, OCI_LAYER), second]
     with DockerArchive(path) as archive:
         found, raw = archive.fetch_named("demo:1.0")
         body = json.loads(raw)
-        assert found.media_type == body["mediaType"] == DOCKER_MANIFEST
-        assert body["config"] == {"mediaType": DOCKER_CONFIG, "digest": digest_of(CONFIG), "size": len(CONFIG)}
+        assert found.media_type == body["mediaType"] == OCI_MANIFEST
+        assert body["config"] == {"mediaType": OCI_CONFIG, "digest": digest_of(CONFIG), "size": len(CONFIG)}
         assert [(one["mediaType"], one["digest"], one["size"]) for one in body["layers"]] == [
             (layer.media_type, layer.digest, layer.size) for layer in layers
         ]
         assert got(archive, layers[0]) == FIRST
         assert got(archive, layers[1], 5) == (ZIPPED if shape == "crane" else SECOND)[5:]
-        assert got(archive, describe(CONFIG, DOCKER_CONFIG)) == CONFIG
+        assert got(archive, describe(CONFIG, OCI_CONFIG)) == CONFIG
         assert list(archive.tags()) == ["demo:1.0"]
         assert list(archive.predecessors(found)) == []
     with DockerArchive(path) as again:
@@ -171,14 +167,14 @@ def test_content_is_found_by_digest_before_any_image_was_asked_for(path: Path) -
     saved(path, *SHAPES["skopeo and podman"])
     with DockerArchive(path) as archive:
         wanted = archive.resolve("")
-    for one in (wanted, describe(FIRST, DOCKER_LAYER), describe(CONFIG, DOCKER_CONFIG)):
+    for one in (wanted, describe(FIRST, OCI_LAYER), describe(CONFIG, OCI_CONFIG)):
         with DockerArchive(path) as archive:
             assert archive.exists(one)
             assert archive.find_blob(one.digest).size == one.size
             assert describe(got(archive, one), one.media_type) == one
     with DockerArchive(path) as archive:
         assert archive.resolve(wanted.digest) == wanted
-        assert not archive.exists(describe(b"absent", DOCKER_LAYER))
+        assert not archive.exists(describe(b"absent", OCI_LAYER))
         with pytest.raises(NotFound):
             archive.resolve(digest_of(b"absent"))
 

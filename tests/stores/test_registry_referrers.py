@@ -17,6 +17,7 @@ from dockless.stores.registry.repository import Repository
 from dockless.testing.contract import given
 from dockless.testing.peer import Answer, Peer, Received, Reply, redirect
 from tests.flaky_registry import REPOSITORY, client_of
+from tests.scripted_registry import refusal
 
 MANIFESTS = f"/v2/{REPOSITORY}/manifests"
 EMPTY = describe(b"{}", OCI_EMPTY)
@@ -322,6 +323,40 @@ def test_writes_that_are_always_hidden_are_a_conflict() -> None:
         with pytest.raises(Conflict, match="did not keep"):
             push(peer, referrer())
     assert tagged.writes == 8
+
+
+def refusing(tagged: Tagged, *gone: Descriptor) -> Answer:
+    """Answer a PUT as docker-registry does: a list with one that is not there is refused."""
+
+    def put(request: Received) -> Reply:
+        unknown = any(one.digest.encode() in request.body for one in gone)
+        return refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry") if unknown else tagged.put(request)
+
+    return put
+
+
+def test_what_was_deleted_leaves_the_list_that_is_refused_for_it() -> None:
+    made = referrer()
+    with Peer() as peer:
+        tagged = Tagged(peer, index_of(ONE, TWO))
+        peer.on(FALLBACK, refusing(tagged, ONE), method="PUT")
+        for one in (TWO.digest, made[0].digest):
+            peer.on(f"{MANIFESTS}/{one}", Reply(200), method="HEAD")
+        push(peer, made)
+    assert [one["digest"] for one in tagged.entries] == [TWO.digest, made[0].digest]
+
+
+@pytest.mark.parametrize("code", ["MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID"])
+def test_a_list_that_is_refused_for_anything_else_stays(code: str) -> None:
+    made = referrer()
+    with Peer() as peer:
+        tagged = Tagged(peer, index_of(ONE))
+        peer.on(FALLBACK, refusal(400, code, "no"), method="PUT")
+        for one in (ONE.digest, made[0].digest) if code != "MANIFEST_INVALID" else ():
+            peer.on(f"{MANIFESTS}/{one}", Reply(200), method="HEAD")
+        with pytest.raises(RemoteFault, match=code):
+            push(peer, made)
+    assert [one["digest"] for one in tagged.entries] == [ONE.digest]
 
 
 def test_the_subject_itself_under_the_tag_is_replaced() -> None:

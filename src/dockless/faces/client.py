@@ -3,7 +3,7 @@
 A location is text in the syntax of `model.location`, or a parsed one. What a verb needs is imported when it is called.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, Unpack
 import msgspec
 
 from dockless.faces import environment
+from dockless.faces.named import (
+    Platforms,
+    Where,
+    location_of,
+    parse_registry,
+    platform_of,
+    platforms_of,
+    pull_destination,
+    tag_of,
+)
 from dockless.model.digest import Digest, is_digest
 from dockless.model.errors import (
     Cancelled,
@@ -25,9 +35,8 @@ from dockless.model.errors import (
     VerificationFailed,
 )
 from dockless.model.events import Observer, ignore
-from dockless.model.location import ArchiveLocation, Location, RegistryLocation, V1Location, parse_location
-from dockless.model.platform import Platform, parse_platform
-from dockless.model.printable import printable
+from dockless.model.location import ArchiveLocation, Location, V1Location
+from dockless.model.platform import Platform
 from dockless.net.settings import Settings
 from dockless.net.waiting import off_main
 from dockless.stores.base import BlobFinder, Deleter, Readable, Store, TagLister
@@ -47,9 +56,6 @@ if TYPE_CHECKING:
     from dockless.wire.v1.conversation import Ping as V1Ping
 
 T = TypeVar("T")
-
-Where = str | Location
-Platforms = str | Platform | Iterable[str | Platform] | None
 
 
 class CopyArguments(TypedDict, total=False):
@@ -132,11 +138,11 @@ class Client:
         from dockless.ops.copy import copy as copy_image
 
         there = self if to is None else to
-        start, end = _location(source), _location(destination)
+        start, end = location_of(source), location_of(destination)
         _check_v1(start, end, referrers=referrers, dry_run=dry_run)
         options = CopyOptions(
             jobs=jobs,
-            platforms=_platforms(platforms),
+            platforms=platforms_of(platforms),
             referrers=referrers,
             clobber=clobber,
             digest=required_digest(end) or "",
@@ -152,8 +158,8 @@ class Client:
 
     def pull(self, reference: Where, destination: Where | None = None, **options: Unpack[CopyArguments]) -> "Copied":
         """Copy into an OCI layout beside us, named like the repository, or to `destination`. Options as for `copy`."""
-        start = _location(reference)
-        end = pull_destination(start) if destination is None else _location(destination)
+        start = location_of(reference)
+        end = pull_destination(start) if destination is None else location_of(destination)
         if not isinstance(end, ArchiveLocation):
             raise InvalidReference(
                 f"{end} is not on this machine", hint="Write oci:DIRECTORY; `copy` writes elsewhere."
@@ -162,7 +168,7 @@ class Client:
 
     def push(self, source: Where, reference: Where, **options: Unpack[CopyArguments]) -> "Copied":
         """Copy a layout or an archive to a registry. Options as for `copy`."""
-        start, end = _location(source), _location(reference)
+        start, end = location_of(source), location_of(reference)
         if isinstance(end, ArchiveLocation):
             raise InvalidReference(f"{end} is no registry", hint="`copy` writes layouts and archives.")
         if not isinstance(start, ArchiveLocation):
@@ -173,7 +179,7 @@ class Client:
 
     def tags(self, place: Where) -> Iterator[str]:
         """Yield the tags of a repository, a layout or an archive."""
-        location = _location(place)
+        location = location_of(place)
         if isinstance(location, V1Location):
             yield from self._places.v1_repository(location).tags()
             return
@@ -185,11 +191,11 @@ class Client:
         from dockless.ops.tag_table import tag_table
 
         with self._reading(place) as (store, _):
-            yield from tag_table(store, _lister(store, place).tags(), platform=_platform(platform), jobs=jobs)
+            yield from tag_table(store, _lister(store, place).tags(), platform=platform_of(platform), jobs=jobs)
 
     def digest(self, location: Where, platform: str | Platform | None = None) -> str:
         """Return the digest of the manifest that a location names; for v1 the image id."""
-        where = _location(location)
+        where = location_of(location)
         return self._image_id(where) if isinstance(where, V1Location) else self.resolve(where, platform).digest
 
     def resolve(self, location: Where, platform: str | Platform | None = None) -> "Descriptor":
@@ -207,14 +213,14 @@ class Client:
         from dockless.ops.image import open_image
 
         with self._reading(location) as (store, name):
-            return open_image(store, name, _platform(platform))
+            return open_image(store, name, platform_of(platform))
 
     def inspect(self, location: Where, platform: str | Platform | None = None) -> "ImageSummary":
         """Return the summary of an image: what it is, for which platforms, how large, what it starts, its layers."""
         from dockless.ops.image import inspect
 
         with self._reading(location) as (store, name):
-            return inspect(store, name, _platform(platform))
+            return inspect(store, name, platform_of(platform))
 
     def validate(
         self, location: Where, *, platform: str | Platform | None = None, deep: bool = True, jobs: int = 4
@@ -223,7 +229,7 @@ class Client:
         from dockless.ops.validate import validate
 
         with self._reading(location) as (store, name):
-            return validate(store, name, platform=_platform(platform), deep=deep, jobs=jobs, observe=self._observe)
+            return validate(store, name, platform=platform_of(platform), deep=deep, jobs=jobs, observe=self._observe)
 
     @contextmanager
     def blob(self, location: Where) -> "Iterator[BlobReader]":
@@ -255,7 +261,7 @@ class Client:
 
     def tag(self, location: Where, *names: str) -> str:
         """Let more tags of the same place name what a location names; return its digest, for v1 the image id."""
-        where = _location(location)
+        where = location_of(location)
         if isinstance(where, V1Location):
             image_id = self._image_id(where)
             for name in names:
@@ -269,8 +275,8 @@ class Client:
 
     def untag(self, location: Where) -> None:
         """Remove one tag and nothing else."""
-        where = _location(location)
-        tag = _tag(where)
+        where = location_of(location)
+        tag = tag_of(where)
         if not tag:
             raise InvalidReference(f"{where} names no tag", hint="Name the tag; `delete` removes by digest.")
         if isinstance(where, V1Location):
@@ -281,7 +287,7 @@ class Client:
 
     def delete(self, location: Where) -> "Descriptor":
         """Remove a manifest with every tag that names it, or a blob, by digest."""
-        where = _location(location)
+        where = location_of(location)
         if isinstance(where, V1Location):
             raise Unsupported(f"{where}: v1 deletes no image", hint="`dockless untag` removes a tag.")
         name = source_name(where)
@@ -328,12 +334,12 @@ class Client:
         from dockless.ops.platforms import images, pick
 
         contents, found = find(store, name)
-        wanted = _platform(platform)
+        wanted = platform_of(platform)
         return contents.document(found if wanted is None else pick(images(contents, found), wanted))
 
     @contextmanager
     def _reading(self, location: Where) -> Iterator[tuple[Readable, str]]:
-        where = _location(location)
+        where = location_of(location)
         if isinstance(where, V1Location):
             raise Unsupported(
                 f"{where} has no manifest",
@@ -347,27 +353,6 @@ def copy(source: Where, destination: Where, **options: Unpack[CopyArguments]) ->
     """Copy an image with the settings of the environment; see `Client.copy`."""
     with Client() as client:
         return client.copy(source, destination, **options)
-
-
-def pull_destination(source: Location) -> ArchiveLocation:
-    """Return the OCI layout that a pull goes to unless it is told another: named like the repository, beside us."""
-    match source:
-        case RegistryLocation(reference):
-            return ArchiveLocation("oci", reference.repository.rpartition("/")[2], reference.tag)
-        case V1Location(repository=repository, tag=tag, image_id=image_id):
-            return ArchiveLocation("oci", repository.rpartition("/")[2], tag or image_id or "latest")
-        case ArchiveLocation():
-            raise InvalidReference(f"{source} is here already", hint="`copy` writes it elsewhere.")
-
-
-def parse_registry(text: str) -> V1Location:
-    """Read `host[:port]`, with or without `v1:`. Raises InvalidReference."""
-    where = parse_location(f"v1:{text.removeprefix('v1:').removesuffix('/')}/")
-    if not isinstance(where, V1Location) or where.repository:
-        raise InvalidReference(
-            f"not a registry: {printable(text, 300)!r}", hint="Registries look like HOST or HOST:PORT."
-        )
-    return where
 
 
 def _check_v1(start: Location, end: Location, *, referrers: bool, dry_run: bool) -> None:
@@ -408,31 +393,6 @@ def _unless(missing: type[DocklessError], ask: Callable[[], T]) -> T | None:
         raise
     except missing:
         return None
-
-
-def _location(where: Where) -> Location:
-    return parse_location(where) if isinstance(where, str) else where
-
-
-def _tag(where: Location) -> str | None:
-    match where:
-        case RegistryLocation(reference):
-            return reference.tag
-        case ArchiveLocation(name=name):
-            return name
-        case V1Location(tag=tag):
-            return tag
-
-
-def _platform(platform: str | Platform | None) -> Platform | None:
-    return parse_platform(platform) if isinstance(platform, str) else platform
-
-
-def _platforms(platforms: Platforms) -> tuple[Platform, ...]:
-    if platforms is None or platforms == "all":
-        return ()
-    several = [platforms] if isinstance(platforms, str | Platform) else platforms
-    return tuple(parse_platform(one) if isinstance(one, str) else one for one in several)
 
 
 def _lister(store: Readable, where: Where) -> TagLister:

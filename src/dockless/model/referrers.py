@@ -34,12 +34,12 @@ def with_referrer(index: Index | None, referrer: Descriptor) -> tuple[Descriptor
     return make_document({**body, "manifests": [*(body.get("manifests") or ()), referrer]})
 
 
-def without_referrer(index: Index, referrer: Digest) -> tuple[Descriptor, bytes] | None:
-    """Return the index without a referrer, None when it has none such."""
-    if all(one.digest != referrer for one in index.manifests):
+def without_referrers(index: Index, gone: set[Digest]) -> tuple[Descriptor, bytes] | None:
+    """Return the index without some referrers, None when it has none of them."""
+    if gone.isdisjoint(one.digest for one in index.manifests):
         return None
     body = _body(index)
-    return make_document({**body, "manifests": [one for one in body["manifests"] if one["digest"] != referrer]})
+    return make_document({**body, "manifests": [one for one in body["manifests"] if one["digest"] not in gone]})
 
 
 def _body(index: Index) -> dict[str, Any]:

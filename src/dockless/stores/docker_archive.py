@@ -4,8 +4,9 @@ Rules of reading:
 * The images are those of `manifest.json`. Where an `index.json` lies beside it (Docker 25 and later, and what is
   written here), the manifests are those listed there, and digests survive; what only it names is found, too. An index
   that lists platforms that were not saved gives way to the one manifest that was.
-* Otherwise a manifest of Docker's schema 2 is made, the same one each time: digests are those of config and layers as
-  they are stored, each layer read once for it, and not before its image is wanted.
+* Otherwise a manifest is made, the same one each time: digests are those of config and layers as they are stored, each
+  layer read once for it, and not before its image is wanted. It is one of OCI, since other tools ignore those of Docker
+  in a layout.
 * A name is a reference by Docker Hub's rules, or `@N`: the image of that number in `manifest.json`, from 0.
 
 Rules of writing:
@@ -40,7 +41,7 @@ from dockless.model.errors import ChecksumMismatch, InvalidDocument, InvalidRefe
 from dockless.model.events import Notice
 from dockless.model.image_config import parse_image_config
 from dockless.model.layout_index import EMPTY, INDEX_FILE_NAME, REF_NAME, LayoutIndex, blob_path
-from dockless.model.media_types import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_MANIFEST
+from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST
 from dockless.model.platform import Platform
 from dockless.model.printable import printable
 from dockless.model.reference import parse_reference
@@ -54,7 +55,7 @@ from dockless.wire.stream import DigestSum, pump
 
 _JOBS = 4
 _NUMBER = re.compile(r"[0-9]{1,6}")
-_LAYERS = {"": DOCKER_LAYER, "gzip": DOCKER_LAYER_GZIP, "zstd": f"{DOCKER_LAYER}.zstd"}
+_LAYERS = {"": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 _USUAL_PLATFORM = Platform(os="linux", architecture="amd64")
 
 
@@ -184,7 +185,7 @@ class DockerArchive(OpenArchive):
         return all(self.exists(child) for index in indexes for child in index.manifests)
 
     def _make(self, image: SavedImage, config: bytes) -> Descriptor:
-        """Make a manifest of schema 2. Raises InvalidDocument, Unsupported."""
+        """Make a manifest. Raises InvalidDocument, Unsupported."""
         entries = [self._entry(path) for path in image.layers or ()]
         unread = [entry for entry in dict.fromkeys(entries) if entry not in self._layers]
         read = each([partial(self._layer, entry) for entry in unread], _JOBS)
@@ -193,8 +194,8 @@ class DockerArchive(OpenArchive):
         _check_diff_ids(config, layers, f"{image.config} in {self.path}")
         body = {
             "schemaVersion": 2,
-            "mediaType": DOCKER_MANIFEST,
-            "config": describe(config, DOCKER_CONFIG),
+            "mediaType": OCI_MANIFEST,
+            "config": describe(config, OCI_CONFIG),
             "layers": layers,
         }
         descriptor, raw = make_document(body)
@@ -237,7 +238,7 @@ def _check_diff_ids(config: bytes, layers: list[Descriptor], what: str) -> None:
     if len(diff_ids) != len(layers):
         raise InvalidDocument(f"{what} lists {len(diff_ids)} layers, and the image has {len(layers)}")
     for layer, diff_id in zip(layers, diff_ids, strict=True):
-        if layer.media_type == DOCKER_LAYER and layer.digest != diff_id:
+        if layer.media_type == OCI_LAYER and layer.digest != diff_id:
             raise ChecksumMismatch(
                 f"a layer is not what {what} promises: it is {layer.digest}, {printable(diff_id, 160)} was promised",
                 hint="The archive is damaged, or was changed.",

@@ -34,7 +34,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _BLOCK = 1 << 20
-_WINDOW = 32 << 20  # bytes written before the system is told to begin
+_WINDOW = 8 << 20  # bytes written before the system is told to begin
 _CHUNK = 256 << 10
 _FIRST_POLL = 0.005  # seconds
 _LAST_POLL = 0.2

@@ -7,7 +7,7 @@ import click
 
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects, connects_both, move, moves
-from dockless.faces.client import pull_destination
+from dockless.faces.named import pull_destination
 from dockless.model.location import Location, parse_location
 
 if TYPE_CHECKING:

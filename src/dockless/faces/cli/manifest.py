@@ -54,9 +54,15 @@ def validate(location: str, platform: str | None, fast: bool, jobs: int, json: b
 
 @click.command()
 @click.argument("location")
+@as_json
 @connects
-def delete(location: str, **options: Any) -> None:
+def delete(location: str, json: bool, **options: Any) -> None:
     """Remove the manifest LOCATION@DIGEST with every tag that names it, or the blob of that digest."""
     to = Connection(location, options)
     with to.client() as client:
-        show.line(client.delete(to.location).digest)
+        found = client.delete(to.location)
+    if json:
+        facts = {"digest": found.digest, "media_type": found.media_type, "size": found.size}
+        show.json({"location": str(to.location)} | facts)
+    else:
+        show.line(found.digest)

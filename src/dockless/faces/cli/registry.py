@@ -6,7 +6,7 @@ import click
 
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects
-from dockless.faces.client import parse_registry
+from dockless.faces.named import parse_registry
 
 
 @click.command()

@@ -74,12 +74,17 @@ def digest(location: str, platform: str | None, json: bool, **options: Any) -> N
 @click.command()
 @click.argument("location")
 @click.argument("names", metavar="NEW…", nargs=-1, required=True)
+@as_json
 @connects
-def tag(location: str, names: tuple[str, ...], **options: Any) -> None:
+def tag(location: str, names: tuple[str, ...], json: bool, **options: Any) -> None:
     """Let the tags NEW… of the same place name what LOCATION names; print its digest."""
     to = Connection(location, options)
     with to.client() as client:
-        show.line(client.tag(to.location, *names))
+        found = client.tag(to.location, *names)
+    if json:
+        show.json({"location": str(to.location), "digest": found, "tags": names})
+    else:
+        show.line(found)
 
 
 @click.command()

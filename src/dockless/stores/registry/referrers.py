@@ -11,6 +11,7 @@ Rules:
   will have written, too; then it reads again, and writes again what they hid. What is hidden later than that is lost:
   by one who took longer from reading to writing, or who read what such a one wrote. In one process writers of the same
   tag come one after the other.
+* What was deleted by who does not know of the list stands in it. Where the registry refuses the list for that, it goes.
 """
 
 import random
@@ -24,10 +25,10 @@ from weakref import WeakValueDictionary
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest
-from dockless.model.documents import LONGEST_DOCUMENT, Index, parse_document
+from dockless.model.documents import LONGEST_DOCUMENT, Document, Index, parse_document
 from dockless.model.errors import Conflict, InvalidDocument, NotFound, RemoteFault
 from dockless.model.media_types import OCI_INDEX
-from dockless.model.referrers import fallback_tag, with_referrer, without_referrer
+from dockless.model.referrers import fallback_tag, with_referrer, without_referrers
 from dockless.net.response import Response
 from dockless.net.waiting import pause
 from dockless.stores.registry.documents import parsed, pull_scope, put_document
@@ -42,6 +43,7 @@ _MOST_PAGES = 1000
 _MOST_WRITES = 8
 
 _NO_API = frozenset({400, 404, 405})
+_UNKNOWN = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
 
 _Edit = Callable[[Index | None], tuple[Descriptor, bytes] | None]
 
@@ -73,7 +75,7 @@ def add(client: "RegistryClient", repository: str, subject: Descriptor, referrer
 
 def remove(client: "RegistryClient", repository: str, subject: Descriptor, referrer: Digest) -> None:
     """List a referrer no longer under the fallback tag of `subject`; that it is not there is fine."""
-    _edit(client, repository, subject, lambda index: without_referrer(index, referrer) if index else None)
+    _edit(client, repository, subject, lambda index: without_referrers(index, {referrer}) if index else None)
 
 
 def _pages(
@@ -172,7 +174,10 @@ def _put(client: "RegistryClient", repository: str, tag: str, index: Document) -
             raise
         store = client.repository(repository)
         gone = {one.digest for one in index.manifests if not store.exists(one)}
-        put_document(client, repository, tag, parsed(*without_referrers(index, gone)))
+        less = without_referrers(index, gone)
+        if less is None:
+            raise
+        put_document(client, repository, tag, parsed(*less))
 
 
 _locks: WeakValueDictionary[tuple[str, str, str], threading.Lock] = WeakValueDictionary()
