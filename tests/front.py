@@ -32,6 +32,10 @@ class Front(Listener):
 
     def forget(self) -> None:
         """End every connection, and begin to count anew."""
+        host, _, port = self.host.partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)  # whoever came before it has been let in by now, alive or not
         with self._lock:
             still_open, threads = list(self._open), self._threads[1:]
             del self._threads[1:]  # the first one accepts

@@ -147,7 +147,6 @@ def test_skopeo_reads_the_layout_that_an_archive_of_docker_s_became(small: Path,
     assert contents(seen_by_skopeo(f"oci:{tmp_path}/layout:1.0")) == contents(Blobs(small).tagged("arm64"))
 
 
-@pytest.mark.xfail(strict=True, reason="the tag is taken for the whole reference: docker.io/library/1.0:latest")
 def test_an_image_in_an_archive_is_named_as_in_the_registry_it_came_from(
     registry: DebianRegistry, small: Path, tmp_path: Path, loading: Podman
 ) -> None:

@@ -148,7 +148,9 @@ def test_a_pull(front: Front, source: Path, tmp_path: Path) -> None:
         with Client() as client:
             client.pull(f"{front.host}/source:new", f"oci:{layout}:new")
         given = {path.rpartition(":")[2]: count for path, count in front.given.items() if "/blobs/" in path}
-        assert given == {digest: size - have[digest] for digest, size in wanted.items() if size > have[digest]}
+        assert given == {digest: size - have[digest] for digest, size in wanted.items() if size > have[digest]}, (
+            front.requests
+        )
         saved += sum(have[digest] - old[digest] for digest in wanted)
         assert check_tags(f"oci:{layout}") == {"old", "new"}
         check_layout(layout)

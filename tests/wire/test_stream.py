@@ -7,8 +7,19 @@ import pytest
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest
-from dockless.model.errors import ChecksumMismatch, SizeMismatch
-from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, PayloadSum, Promise, Reader, promise_of, pump
+from dockless.model.documents import LONGEST_DOCUMENT
+from dockless.model.errors import ChecksumMismatch, InvalidDocument, SizeMismatch
+from dockless.wire.stream import (
+    BytesReader,
+    CheckedReader,
+    DigestSum,
+    PayloadSum,
+    Promise,
+    Reader,
+    promise_of,
+    pump,
+    read_document,
+)
 
 JSON = b'{"id": "x"}'
 LAYER = b"the layer's bytes"
@@ -234,3 +245,20 @@ def test_a_check_goes_on_from_a_sum_that_was_begun_before() -> None:
     assert drain(CheckedReader(promised, lambda _: BytesReader(LAYER, 5), done=5)) == LAYER[5:]
     with pytest.raises(SizeMismatch):
         drain(CheckedReader(promised, lambda _: BytesReader(LAYER, 5), done=4))
+
+
+def test_a_document_is_read_whole_and_verified() -> None:
+    wanted = describe(LAYER, "text/plain")
+    source = Chunks(LAYER[:3], LAYER[3:])
+
+    assert read_document(wanted, at(0, source)) == LAYER
+    assert source.closed == 1
+    with pytest.raises(ChecksumMismatch):
+        read_document(wanted, at(0, Chunks(LAYER[::-1])))
+
+
+def test_a_document_that_is_too_long_is_not_even_opened() -> None:
+    wanted = Descriptor("text/plain", Digest(WRONG), LONGEST_DOCUMENT + 1)
+
+    with pytest.raises(InvalidDocument, match="too many for a document"):
+        read_document(wanted, at(1, Chunks()))

@@ -5,6 +5,7 @@ A location is text in the syntax of `model.location`, or a parsed one. What a ve
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,10 @@ from dockless.faces.named import (
     platform_of,
     platforms_of,
     pull_destination,
+    required_digest,
+    source_name,
     tag_of,
+    target_name,
 )
 from dockless.model.digest import Digest, is_digest
 from dockless.model.errors import (
@@ -40,7 +44,7 @@ from dockless.model.platform import Platform
 from dockless.net.settings import Settings
 from dockless.net.waiting import off_main
 from dockless.stores.base import BlobFinder, Deleter, Readable, Store, TagLister
-from dockless.stores.open import Places, required_digest, source_name, target_name
+from dockless.stores.open import Places
 from dockless.wire.auth import Credential
 
 if TYPE_CHECKING:
@@ -152,9 +156,9 @@ class Client:
             _opened("destination", there._places.destination(end)) as store,  # noqa: SLF001
             _opened("source", self._places.source(start, store, jobs)) as readable,
         ):
-            return copy_image(
-                readable, source_name(start), store, target_name(end), options=options, observe=self._observe
-            )
+            name = source_name(start)
+            target = target_name(end, start if name else _with_only_tag(start, readable))
+            return copy_image(readable, name, store, target, options=options, observe=self._observe)
 
     def pull(self, reference: Where, destination: Where | None = None, **options: Unpack[CopyArguments]) -> "Copied":
         """Copy into an OCI layout beside us, named like the repository, or to `destination`. Options as for `copy`."""
@@ -399,6 +403,18 @@ def _lister(store: Readable, where: Where) -> TagLister:
     if not isinstance(store, TagLister):
         raise Unsupported(f"{where} cannot list its tags")
     return store
+
+
+def _with_only_tag(where: Location, store: Readable) -> Location:
+    """Return a location that names nothing with the one tag there is, as it is when there are none or several."""
+    from dockless.ops.sides import at
+
+    if isinstance(where, ArchiveLocation) and isinstance(store, TagLister):
+        with at("source"):
+            tags = list(islice(store.tags(), 2))
+        if len(tags) == 1:
+            return msgspec.structs.replace(where, name=tags[0])
+    return where
 
 
 def _deleter(store: Store, where: Location) -> Deleter:

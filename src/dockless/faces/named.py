@@ -1,19 +1,36 @@
 """What callers name places and platforms by: text, or what it was parsed to."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from msgspec import structs
+
+from dockless.model.digest import Digest
 from dockless.model.errors import InvalidReference
 from dockless.model.location import ArchiveLocation, Location, RegistryLocation, V1Location, parse_location
 from dockless.model.platform import Platform, parse_platform
 from dockless.model.printable import printable
+from dockless.model.reference import Reference, parse_reference
 
 Where = str | Location
 Platforms = str | Platform | Iterable[str | Platform] | None
 
 
 def location_of(where: Where) -> Location:
-    """Return a location. Raises InvalidReference."""
-    return parse_location(where) if isinstance(where, str) else where
+    """Return a location; the path of a layout in a text ends at the colon before which something is there.
+
+    So `oci:DIRECTORY:example.com/a:1` is found, as podman names images. Raises InvalidReference.
+    """
+    if not isinstance(where, str):
+        return where
+    location = parse_location(where)
+    if not isinstance(location, ArchiveLocation) or location.kind == "docker-archive" or Path(location.path).exists():
+        return location
+    text = location.path if location.name is None else f"{location.path}:{location.name}"
+    for end in (place for place in range(len(text) - 1, 0, -1) if text[place] == ":"):
+        if Path(text[:end]).exists():
+            return structs.replace(location, path=text[:end], name=text[end + 1 :])
+    return location
 
 
 def parse_registry(text: str) -> V1Location:
@@ -59,3 +76,65 @@ def platforms_of(platforms: Platforms) -> tuple[Platform, ...]:
         return ()
     several = [platforms] if isinstance(platforms, str | Platform) else platforms
     return tuple(parse_platform(one) if isinstance(one, str) else one for one in several)
+
+
+def source_name(location: Location) -> str:
+    """Return what a location names in its place: a digest, a tag, or nothing for the only image there is."""
+    match location:
+        case RegistryLocation(reference):
+            return reference.digest or reference.tag or ""
+        case ArchiveLocation(name=name, digest=digest):
+            return digest or name or ""
+        case V1Location(tag=tag, image_id=image_id):
+            return image_id or tag or "latest"
+
+
+def target_name(location: Location, source: Location) -> str:
+    """Return the name to write: that of the destination, else the source's; nothing where neither has one.
+
+    A docker-archive names images by references, all others by tags. A digest is no name.
+    """
+    match location:
+        case RegistryLocation(reference):
+            return reference.tag or reference.digest or ""
+        case V1Location(tag=tag):
+            return tag or "latest"
+        case ArchiveLocation("docker-archive", name=name, digest=digest):
+            return name or digest or _reference_of(source)
+        case ArchiveLocation(name=name, digest=digest):
+            return name or digest or _tag_of(source)
+
+
+def _reference_of(source: Location) -> str:
+    match source:
+        case RegistryLocation(Reference(registry, repository, tag)):
+            return f"{registry}/{repository}:{tag}" if tag else ""
+        case V1Location(registry, repository, tag, image_id):
+            return "" if image_id else f"{registry}/{repository}:{tag or 'latest'}"
+        case ArchiveLocation("docker-archive", name=name) if name and not name.startswith("@"):
+            return name
+        case _:
+            return ""
+
+
+def _tag_of(source: Location) -> str:
+    match source:
+        case RegistryLocation(reference):
+            return reference.tag or ""
+        case ArchiveLocation("docker-archive", name=name):
+            return "" if name is None or name.startswith("@") else parse_reference(name).tag or ""
+        case ArchiveLocation(name=name):
+            return name or ""
+        case V1Location(tag=tag, image_id=image_id):
+            return tag or image_id or "latest"
+
+
+def required_digest(location: Location) -> Digest | None:
+    """Return the digest that a destination says its image has to have, None when it says none."""
+    match location:
+        case RegistryLocation(reference):
+            return reference.digest
+        case ArchiveLocation(digest=digest):
+            return digest
+        case V1Location():
+            return None

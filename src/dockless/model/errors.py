@@ -16,7 +16,8 @@ class DocklessError(Exception):
     """The root of the tree.
 
     `hint` is what a person can do next, `status` the HTTP status that was seen, if one was, and `causes` the
-    places that were tried, each with its own error, where several were. `codes` are those of a v2 registry's own errors.
+    places that were tried, each with its own error, where several were. `codes` are those of a v2 registry's own
+    errors.
     """
 
     exit_code: ClassVar[int] = 1

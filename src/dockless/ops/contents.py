@@ -8,15 +8,16 @@ Rules:
 
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest
-from dockless.model.documents import LONGEST_DOCUMENT, Document, Index, parse_document
+from dockless.model.documents import Document, Index, parse_document
 from dockless.model.errors import InvalidDocument
 from dockless.model.media_types import INDEXES, MANIFESTS
 from dockless.model.platform import Platform
 from dockless.stores.base import Readable
-from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, promise_of, pump
+from dockless.wire.stream import BytesReader, DigestSum, Reader, read_document
 
 DEEPEST = 32
 MOST = 100_000
@@ -45,7 +46,7 @@ class Contents:
         """Return a document, verified. Raises InvalidDocument, VerificationFailed and what the source raises."""
         raw = self._kept.get(wanted.digest)
         if raw is None:
-            raw = self._read(wanted)
+            raw = read_document(wanted, partial(self.open, wanted))
             self._remember(wanted, raw)
         return parse_document(wanted, raw)
 
@@ -61,17 +62,6 @@ class Contents:
             if len(raw) <= self._room:
                 self._room -= len(raw)
                 self._kept[wanted.digest] = raw
-
-    def _read(self, wanted: Descriptor) -> bytes:
-        if wanted.size > LONGEST_DOCUMENT:
-            raise InvalidDocument(f"{wanted.digest} has {wanted.size} bytes, too many for a document")
-        content = bytearray()
-        reader = CheckedReader(promise_of(wanted), lambda offset: self.open(wanted, offset))
-        try:
-            pump(reader, content.extend)
-        finally:
-            reader.close()
-        return bytes(content)
 
 
 def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descriptor]:

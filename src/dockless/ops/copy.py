@@ -67,12 +67,12 @@ def copy(
     source: Readable,
     name: str,
     destination: Store,
-    new_name: str = "",
+    new_name: str | None = None,
     *,
     options: CopyOptions = _USUAL,
     observe: Observer = ignore,
 ) -> Copied:
-    """Copy what a tag or digest names, under `new_name`, or under the same one.
+    """Copy what a tag or digest names, under `new_name`; None is the same name, and an empty one is none.
 
     Raises CopyFault, which says at which side; NotFound for a platform that is not there; Conflict for a name that is
     taken, or a digest that is not that of what would be copied. What is complete by then stays.
@@ -99,16 +99,16 @@ class _Copy:
         self._observe = observe
         self._graph = Graph(self._contents, destination, jobs=options.jobs, dry_run=options.dry_run, observe=observe)
 
-    def run(self, name: str, new_name: str) -> Copied:
-        target = new_name or name
-        there = None if is_digest(target) else self._named(target)
+    def run(self, name: str, new_name: str | None) -> Copied:
+        target = name if new_name is None else new_name
+        there = self._named(target) if target and not is_digest(target) else None
         given = self._given(name, there)
         if given.media_type in SCHEMA1:
             root = self._wanted(Contents(self._destination), self._converted(given))
         else:
             root = self._wanted(self._contents, given)
         changed = root.digest != given.digest
-        if changed and not new_name and is_digest(name):
+        if not target or (changed and new_name is None and is_digest(name)):
             target = root.digest
         required = target if is_digest(target) else self._options.digest or root.digest
         if required != root.digest:

@@ -96,8 +96,13 @@ class Graph:
 
     def copy(self, roots: Iterable[Descriptor]) -> None:
         """Copy manifests and everything below them. Raises CopyFault."""
+
+        def begin() -> None:
+            for root in roots:
+                self._expect(root, None)
+
         self._crew = Crew(requests=max(_REQUESTS, self._jobs), blobs=self._jobs)
-        self._crew.run(lambda: [self._expect(root, None) for root in roots])
+        self._crew.run(begin)
 
     # What follows decides, on the thread that called `copy`.
 

@@ -9,6 +9,7 @@ Rules:
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from dockless.model.descriptor import Descriptor
@@ -19,7 +20,7 @@ from dockless.model.layout_index import LayoutIndex, document_type
 from dockless.model.media_types import INDEXES, MANIFESTS
 from dockless.model.printable import printable
 from dockless.net.waiting import check
-from dockless.wire.stream import CheckedReader, Reader, promise_of, pump
+from dockless.wire.stream import Reader, read_document
 
 _OCTETS = "application/octet-stream"
 _MOST_DOCUMENTS = 100_000
@@ -92,15 +93,7 @@ class Layout(ABC):
 
     def read(self, wanted: Descriptor) -> bytes:
         """Return a document, verified. Raises NotFound, VerificationFailed, InvalidDocument, LocalFault."""
-        if wanted.size > LONGEST_DOCUMENT:
-            raise InvalidDocument(f"{wanted.digest} has {wanted.size} bytes, more than any document has")
-        content = bytearray()
-        reader = CheckedReader(promise_of(wanted), lambda offset: self.fetch(wanted, offset))
-        try:
-            pump(reader, content.extend)
-        finally:
-            reader.close()
-        return bytes(content)
+        return read_document(wanted, partial(self.fetch, wanted))
 
     def documents(self, roots: Iterable[Descriptor]) -> Iterator[Document]:
         """Yield the manifests and indexes among `roots` and below them, each once. Raises InvalidDocument for too many.

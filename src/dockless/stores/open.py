@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockless.model.digest import Digest, digest_of
+from dockless.model.digest import digest_of
 from dockless.model.errors import InvalidReference, LocalFault
 from dockless.model.events import Event, Notice, Observer, Retrying, ignore
 from dockless.model.location import ArchiveLocation, Location, RegistryLocation, V1Location
@@ -32,39 +32,6 @@ if TYPE_CHECKING:
     from dockless.stores.registry.repository import Repository
     from dockless.stores.v1.registry import V1Index, V1Repository
     from dockless.stores.v1.view import V1View
-
-
-def source_name(location: Location) -> str:
-    """Return what a location names in its place: a digest, a tag, or nothing for the only image there is."""
-    match location:
-        case RegistryLocation(reference):
-            return reference.digest or reference.tag or ""
-        case ArchiveLocation(name=name, digest=digest):
-            return digest or name or ""
-        case V1Location(tag=tag, image_id=image_id):
-            return image_id or tag or "latest"
-
-
-def target_name(location: Location) -> str:
-    """Return the tag to write, or the digest where there is no tag; nothing to take over the source's."""
-    match location:
-        case RegistryLocation(reference):
-            return reference.tag or reference.digest or ""
-        case ArchiveLocation(name=name, digest=digest):
-            return name or digest or ""
-        case V1Location(tag=tag):
-            return tag or "latest"
-
-
-def required_digest(location: Location) -> Digest | None:
-    """Return the digest that a destination says its image has to have, None when it says none."""
-    match location:
-        case RegistryLocation(reference):
-            return reference.digest
-        case ArchiveLocation(digest=digest):
-            return digest
-        case V1Location():
-            return None
 
 
 class Places:

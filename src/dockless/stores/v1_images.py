@@ -12,17 +12,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest
-from dockless.model.documents import LONGEST_DOCUMENT, Document, Index, Manifest, parse_document
+from dockless.model.documents import Document, Index, Manifest, parse_document
 from dockless.model.errors import DocklessError, InvalidDocument, InvalidReference, NotFound
 from dockless.model.image_id import ImageId
 from dockless.model.media_types import MANIFESTS
 from dockless.model.platform import Platform
 from dockless.model.v1_synthesis import EMPTY_LAYER, V1Made, v1_from_oci
 from dockless.stores.base import Readable, Repositories, V1Image
-from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Reader, promise_of, pump
+from dockless.wire.stream import BytesReader, PayloadSum, Reader, pump, read_document
 
 _USUAL = Platform(os="linux", architecture="amd64")
 _DEEPEST = 4  # indexes in indexes
@@ -138,7 +139,7 @@ class V1Images:
         newest = self._newest.get(manifest.descriptor.digest)
         if newest is not None and self._look(newest) is not None:
             return newest
-        made = v1_from_oci(_content(store, manifest.config), manifest.layers)
+        made = v1_from_oci(read_document(manifest.config, partial(store.fetch, manifest.config)), manifest.layers)
         made.reverse()
         chain = [one.id for one in made]
         with self._lock:
@@ -168,16 +169,4 @@ def _manifest(store: Readable, tag: str) -> Manifest:
 
 
 def _document(store: Readable, wanted: Descriptor) -> Document:
-    return parse_document(wanted, _content(store, wanted))
-
-
-def _content(store: Readable, wanted: Descriptor) -> bytes:
-    if wanted.size > LONGEST_DOCUMENT:
-        raise InvalidDocument(f"{wanted.digest} is too long")
-    content = bytearray()
-    reader = CheckedReader(promise_of(wanted), lambda offset: store.fetch(wanted, offset))
-    try:
-        pump(reader, content.extend)
-    finally:
-        reader.close()
-    return bytes(content)
+    return parse_document(wanted, read_document(wanted, partial(store.fetch, wanted)))

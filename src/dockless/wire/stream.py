@@ -5,12 +5,14 @@ Bytes travel as chunks that the producer owns: a chunk is good until the next on
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Protocol
 
 import msgspec
 
 from dockless.model.descriptor import Descriptor
-from dockless.model.errors import ChecksumMismatch, SizeMismatch
+from dockless.model.documents import LONGEST_DOCUMENT
+from dockless.model.errors import ChecksumMismatch, InvalidDocument, SizeMismatch
 
 
 class Reader(Protocol):
@@ -166,3 +168,13 @@ class CheckedReader:
             raise SizeMismatch(f"{self._promise} has more than the {self._promise.size} bytes promised")
         if self._sum is not None:
             self._sum.update(chunk)
+
+
+def read_document(wanted: Descriptor, source: Source) -> bytes:
+    """Return all bytes of a document, verified. Raises InvalidDocument for one that is too long, VerificationFailed."""
+    if wanted.size > LONGEST_DOCUMENT:
+        raise InvalidDocument(f"{wanted.digest} has {wanted.size} bytes, too many for a document")
+    content = bytearray()
+    with closing(CheckedReader(promise_of(wanted), source)) as reader:
+        pump(reader, content.extend)
+    return bytes(content)

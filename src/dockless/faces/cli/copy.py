@@ -7,8 +7,8 @@ import click
 
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects, connects_both, move, moves
-from dockless.faces.named import pull_destination
-from dockless.model.location import Location, parse_location
+from dockless.faces.named import location_of, pull_destination
+from dockless.model.location import Location
 
 if TYPE_CHECKING:
     from dockless.ops.copy import Copied
@@ -53,7 +53,7 @@ def pull(reference: str, destination: str | None, json: bool, **options: Any) ->
 
         v1.pull(start, Path(destination), json=json, options=options)
         return
-    end = pull_destination(start.location) if destination is None else parse_location(destination)
+    end = pull_destination(start.location) if destination is None else location_of(destination)
     with start.show, start.client() as client:
         copied = client.pull(start.location, end, **move(options))
     _print(copied, end, start.show, json=json, dry_run=options["dry_run"])

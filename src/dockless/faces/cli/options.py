@@ -9,9 +9,10 @@ import click
 from dockless.faces import environment
 from dockless.faces.cli.main import VERBOSE
 from dockless.faces.cli.show import Show
+from dockless.faces.named import location_of
 from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId
-from dockless.model.location import Location, RegistryLocation, V1Location, parse_location
+from dockless.model.location import Location, RegistryLocation, V1Location
 from dockless.net.settings import Settings
 from dockless.wire.auth import Credential
 from dockless.wire.retry import RetryPolicy
@@ -60,7 +61,7 @@ class Connection:
     def __init__(
         self, place: str | Location, options: dict[str, Any], side: str = "", show: Show | None = None
     ) -> None:
-        self.location: Location = parse_location(place) if isinstance(place, str) else place
+        self.location: Location = location_of(place)
         verbosity = click.get_current_context().meta.get(VERBOSE, 0)
         self.show = show or Show(quiet=options["quiet"], verbose=verbosity > 0)
         self.credential = _credential(options, side)

@@ -10,6 +10,7 @@ Rules:
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Protocol
@@ -294,14 +295,14 @@ class _Window:
         self._reader = reader
         self._sum = DigestSum()
         self._start = 0
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
 
     def fill(self, offset: int, size: int) -> None:
         """Drop what comes before `offset`, and read until there are `size` bytes or no more."""
         if size > _MOST_KEPT:
             raise Unsupported(f"the registry wants pieces of {size} bytes, more than {_MOST_KEPT} are kept here")
         while self._chunks and self._start + len(self._chunks[0]) <= offset:
-            self._start += len(self._chunks.pop(0))
+            self._start += len(self._chunks.popleft())
         while self.digest is None and self.end - offset < size:
             try:
                 chunk = self._reader.read_chunk()

@@ -18,13 +18,12 @@ import msgspec
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest, is_digest
-from dockless.model.documents import LONGEST_DOCUMENT, Manifest, parse_document
+from dockless.model.documents import Manifest, parse_document
 from dockless.model.errors import (
     Cancelled,
     ChecksumMismatch,
     CopyFault,
     DocklessError,
-    InvalidDocument,
     InvalidReference,
     NotFound,
     Unsupported,
@@ -37,7 +36,7 @@ from dockless.model.reference import is_tag
 from dockless.model.v1_synthesis import EMPTY_LAYER, V1Made, v1_from_oci
 from dockless.stores.v1.registry import V1Index, V1Repository
 from dockless.wire.http import Body, body_of
-from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Reader, Source, promise_of, pump
+from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Reader, Source, promise_of, read_document
 from dockless.wire.v1 import routes
 from dockless.wire.v1.push import JSON, LAYER, MISMATCH, PRESENT, checksum_headers, image_list
 
@@ -122,10 +121,10 @@ class V1Upload:
         return self._names[name]
 
     def _images(self, expected: Descriptor, source: Source) -> list[V1Made]:
-        document = parse_document(expected, _read(expected, source))
+        document = parse_document(expected, read_document(expected, source))
         if not isinstance(document, Manifest) or document.config.media_type not in CONFIGS:
             raise Unsupported(f"{expected.digest} is no image that v1 could hold")
-        return v1_from_oci(_read(document.config, self._source(document.config)), document.layers)
+        return v1_from_oci(read_document(document.config, self._source(document.config)), document.layers)
 
     def _send(self, images: list[V1Made]) -> _Sent:
         repository = self._index.begin_push(self._name, image_list((one.id, None) for one in images))
@@ -205,15 +204,3 @@ class _PayloadReader:
 
     def close(self) -> None:
         self._reader.close()
-
-
-def _read(wanted: Descriptor, source: Source) -> bytes:
-    if wanted.size > LONGEST_DOCUMENT:
-        raise InvalidDocument(f"{wanted.digest} has {wanted.size} bytes, too many for a document")
-    content = bytearray()
-    reader = CheckedReader(promise_of(wanted), source)
-    try:
-        pump(reader, content.extend)
-    finally:
-        reader.close()
-    return bytes(content)
