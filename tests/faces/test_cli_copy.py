@@ -422,7 +422,13 @@ class TestTag:
 
     @pytest.mark.parametrize(
         ("verb", "location"),
-        [("delete", "oci:here:1.0"), ("delete", "h/a:1"), ("untag", "oci:here"), ("untag", "h/a@sha256:" + "0" * 64)],
+        [
+            ("delete", "oci:here:1.0"),
+            ("delete", "h/a:1"),
+            ("untag", "oci:here"),
+            ("untag", "h/a@sha256:" + "0" * 64),
+            ("untag", "h:1/a"),
+        ],
     )
     def test_what_names_nothing_to_remove_is_2(
         self, capsys: pytest.CaptureFixture[str], here: str, verb: str, location: str

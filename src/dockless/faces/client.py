@@ -278,10 +278,11 @@ class Client:
             return found.digest
 
     def untag(self, location: Where) -> None:
-        """Remove one tag and nothing else."""
+        """Remove one tag, which has to be named in full, and nothing else."""
         where = location_of(location)
         tag = tag_of(where)
-        if not tag:
+        is_implied = isinstance(location, str) and not location.partition("@")[0].endswith(f":{tag}")
+        if not tag or is_implied:
             raise InvalidReference(f"{where} names no tag", hint="Name the tag; `delete` removes by digest.")
         if isinstance(where, V1Location):
             self._places.index(where.registry).untag(where.repository, tag)

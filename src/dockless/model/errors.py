@@ -54,7 +54,7 @@ class NotFound(DocklessError):
     """The image, tag, layer or file is not there."""
 
     exit_code = 3
-    usual_hint = "Is the name right? `dockless search` and `dockless tags` list what there is."
+    usual_hint = "Is the name right? `dockless tags` and `dockless catalog` list what there is."
 
 
 class Unauthorized(DocklessError):

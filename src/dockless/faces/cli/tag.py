@@ -94,4 +94,4 @@ def untag(location: str, **options: Any) -> None:
     """Remove the tag that LOCATION names; what it named and its other tags stay."""
     to = Connection(location, options)
     with to.client() as client:
-        client.untag(to.location)
+        client.untag(location)  # as it was typed: a tag that is not named is not meant

@@ -26,7 +26,7 @@ from dockless.model.errors import InvalidReference, RemoteFault
 from dockless.wire.http import Headers, Request, origin, without_query
 from dockless.wire.v2 import routes
 
-CHUNK = 4 << 20  # bytes of a piece, unless the registry wants it otherwise; GHCR takes no more
+CHUNK = 5 << 20  # bytes of a piece, unless the registry wants it otherwise; ECR takes no less
 _SMALLEST_CHUNK = 256 << 10
 SMALL = 16 << 10  # bytes that are sent on suspicion
 
