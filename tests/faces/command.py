@@ -23,6 +23,7 @@ from tests.scripted import NAME, endpoint, index
 # What a server may try on a terminal: a style, a title, a bell, C1's CSI, DEL, a carriage return, bidi overrides.
 EVIL = "a\x1b[5mb\x1b]0;title\x07c\x9b31md\x7fe\rf\u202eg\u2066h"
 TAMED = r"a\x1b[5mb\x1b]0;title\x07c\x9b31md\x7fe\x0df\u202eg\u2066h"
+AT_ONCE = 1.5  # seconds: the one that Ctrl-C may take, and what a busy machine adds
 DRIVES_A_TERMINAL = frozenset("\x1b\x07\x9b\x7f\r\u202e\u2066")
 
 

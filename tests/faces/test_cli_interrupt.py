@@ -21,6 +21,7 @@ from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from dockless.stores.oci_layout import OciLayout
 from dockless.testing.contract import given
 from dockless.testing.peer import Listener, Peer, Reply, json_reply
+from tests.faces.command import AT_ONCE
 from tests.scripted import NAME, endpoint, index, layer, one_layer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a console event there reaches the tests, too")
@@ -140,7 +141,7 @@ def test_before_an_answer(tmp_path: Path, verb: list[str], path: str) -> None:
         peer.on(path, STALL)
         code, seconds, said = interrupted(peer, *[word.replace("HOST", peer.host) for word in verb], cwd=tmp_path)
         assert code == 130
-        assert seconds < 1
+        assert seconds < AT_ONCE
         assert "interrupted" in said
         assert "Traceback" not in said
 
@@ -155,7 +156,7 @@ def test_in_the_middle_of_a_layer(tmp_path: Path, verb: list[str]) -> None:
         location = f"v1:{peer.host}/{NAME}"
         code, seconds, said = interrupted(peer, verb[0], location, *verb[1:], cwd=tmp_path)
         assert code == 130
-        assert seconds < 1
+        assert seconds < AT_ONCE
         assert "Traceback" not in said
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert all(path.name.endswith(".partial") or path.name == ".lock" for path in files)
@@ -213,7 +214,7 @@ def test_v2_and_what_writes_before_an_answer(tmp_path: Path, verb: list[str], pa
         words = [word.replace("HOST", peer.host).replace("LAYOUT", place) for word in verb]
         code, seconds, said = interrupted(peer, *words, cwd=tmp_path)
     assert code == 130
-    assert seconds < 1
+    assert seconds < AT_ONCE
     assert "interrupted" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("pulled.tar"))
@@ -228,7 +229,7 @@ def test_a_pull_in_the_middle_of_a_layer(tmp_path: Path, end: str) -> None:
         peer.on(blob(LAYER), replace(whole, stall_after=500_000), whole)
         code, seconds, said = interrupted(peer, "pull", f"{peer.host}/a/b:1", end, cwd=tmp_path)
         assert code == 130
-        assert seconds < 1
+        assert seconds < AT_ONCE
         assert "Traceback" not in said
         assert not (tmp_path / "pulled").is_file()
         for path in (tmp_path / "pulled").rglob("sha256/*"):
@@ -252,7 +253,7 @@ def test_a_push_to_a_server_that_stops_reading(tmp_path: Path) -> None:
     with Deaf() as peer:
         code, seconds, said = interrupted(peer, "push", f"oci:{place}:1", f"{peer.host}/a/c:1", cwd=tmp_path)
     assert code == 130
-    assert seconds < 1
+    assert seconds < AT_ONCE
     assert "Traceback" not in said
 
 
@@ -266,4 +267,4 @@ def test_while_it_waits_for_another_try(tmp_path: Path) -> None:
             started = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < AT_ONCE

@@ -15,7 +15,7 @@ from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from dockless.stores.oci_layout import OciLayout
 from dockless.testing.contract import put
 from dockless.testing.peer import Peer, Reply
-from tests.faces.command import run
+from tests.faces.command import AT_ONCE, run
 from tests.faces.test_cli_interrupt import STALL, interrupted
 from tests.scripted_registry import NAME, blob_path, manifest, manifest_path
 
@@ -47,7 +47,7 @@ def stopped(peer: Peer, *arguments: str, cwd: Path) -> None:
     """Interrupt a command when the peer stalls, and check how it ends."""
     code, seconds, said = interrupted(peer, *arguments, cwd=cwd)
     assert code == 130
-    assert seconds < 1
+    assert seconds < AT_ONCE
     assert "interrupted" in said
     assert "Traceback" not in said
 

@@ -242,9 +242,9 @@ class TestResolving:
 
     def test_a_document_that_is_too_long_is_neither_read_nor_taken(self, layout: OciLayout) -> None:
         long = Descriptor(OCI_MANIFEST, LAYER.digest, LONGEST_DOCUMENT + 1)
-        with pytest.raises(InvalidDocument, match="more than any document"):
+        with pytest.raises(InvalidDocument, match="too many for a document"):
             layout.read(long)
-        with pytest.raises(InvalidDocument, match="more than any document"):
+        with pytest.raises(InvalidDocument, match="too many for a document"):
             layout.push(long, given(b""))
 
 
