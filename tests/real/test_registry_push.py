@@ -72,6 +72,13 @@ def test_what_was_pushed_is_read_by_skopeo(repository: Repository, tmp_path: Pat
     assert (tmp_path / "layout" / "blobs" / algorithm / encoded).read_bytes() == BIG
 
 
+def test_a_registry_that_does_not_know_of_several_tags_at_once_gets_them_all(repository: Repository) -> None:
+    wanted = image(repository)
+    repository.tag_all(wanted, ["1.0", "1", "latest"])
+    assert sorted(repository.tags()) == ["1", "1.0", "latest"]
+    assert {repository.resolve(name).digest for name in repository.tags()} == {wanted.digest}
+
+
 def test_an_index_is_read_by_skopeo(repository: Repository) -> None:
     images = [image(repository), image(repository, b"another layer")]
     index, raw = make_document({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": images})

@@ -180,10 +180,11 @@ def test_a_manifest_that_may_not_be_put_is_denied() -> None:
 # --- Tags -------------------------------------------------------------------------------------------------------------
 
 
-def tagging(peer: Peer, name: str, target: Descriptor = WANTED) -> list[tuple[str, str]]:
+def tagging(peer: Peer, *names: str) -> list[tuple[str, str]]:
+    """Tag, and return what was asked."""
     with client_of(peer.url) as client:
-        tag(client, REPOSITORY, target, name)
-    return [(request.method, request.path) for request in peer.requests]
+        tag(client, REPOSITORY, WANTED, names)
+    return [(request.method, request.target) for request in peer.requests]
 
 
 def test_a_tag_is_the_manifest_s_own_bytes_under_another_name() -> None:
@@ -193,6 +194,26 @@ def test_a_tag_is_the_manifest_s_own_bytes_under_another_name() -> None:
         assert tagging(peer, "1.0") == [("GET", OWN), ("PUT", TAGGED)]
         assert peer.requests[1].body == RAW
         assert peer.requests[1].header("content-type") == OCI_MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ((("OCI-Tag", "1.0, 1"), ("OCI-Tag", "latest")), ["1.0?tag=1&tag=latest"]),
+        ((("OCI-Tag", "1"),), ["1.0?tag=1&tag=latest", "latest"]),
+        ((), ["1.0?tag=1&tag=latest", "1?tag=latest", "latest"]),
+    ],
+)
+def test_several_tags_take_one_trip_where_the_registry_says_that_it_took_them(
+    known: tuple[tuple[str, str], ...], asked: list[str]
+) -> None:
+    with Peer() as peer:
+        peer.on(OWN, Reply(body=RAW, headers=(("Content-Type", OCI_MANIFEST),)))
+        peer.on(TAGGED, Reply(201, headers=known), method="PUT")
+        for name in ("1", "latest"):
+            peer.on(f"{MANIFESTS}/{name}", STORED, method="PUT")
+        puts = [f"{MANIFESTS}/{target}" for target in asked]
+        assert tagging(peer, "1.0", "1", "latest") == [("GET", OWN), *(("PUT", target) for target in puts)]
 
 
 def test_other_bytes_get_no_tag() -> None:

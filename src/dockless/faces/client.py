@@ -43,7 +43,7 @@ from dockless.model.location import ArchiveLocation, Location, V1Location
 from dockless.model.platform import Platform
 from dockless.net.settings import Settings
 from dockless.net.waiting import off_main
-from dockless.stores.base import BlobFinder, Deleter, Readable, Store, TagLister
+from dockless.stores.base import BlobFinder, Deleter, MultiTagger, Readable, Store, TagLister
 from dockless.stores.open import Places
 from dockless.wire.auth import Credential
 
@@ -273,8 +273,11 @@ class Client:
             return image_id
         with self._places.destination(where) as store:
             found = store.resolve(source_name(where))
-            for name in names:
-                store.tag(found, name)
+            if isinstance(store, MultiTagger):
+                store.tag_all(found, names)
+            else:
+                for name in names:
+                    store.tag(found, name)
             return found.digest
 
     def untag(self, location: Where) -> None:

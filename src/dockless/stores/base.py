@@ -123,6 +123,15 @@ class Deliverer(Protocol):
 
 
 @runtime_checkable
+class MultiTagger(Protocol):
+    """A place that can set several tags in fewer trips than one each."""
+
+    def tag_all(self, target: Descriptor, names: Sequence[str]) -> None:
+        """Let tags name a manifest that is here. Raises NotFound."""
+        ...
+
+
+@runtime_checkable
 class ReferrerLister(Protocol):
     """A place that may hold a referrer and not list it: who pushed it was stopped in between."""
 

@@ -10,6 +10,7 @@ DIGEST = Digest("sha256:" + "0" * 64)
 
 def test_each_is_a_path() -> None:
     assert routes.manifest("a/b", "latest") == "/v2/a/b/manifests/latest"
+    assert routes.manifest("a/b", "1", ["2", "x_y"]) == "/v2/a/b/manifests/1?tag=2&tag=x_y"
     assert routes.blob("a/b", DIGEST) == f"/v2/a/b/blobs/{DIGEST}"
     assert routes.tags("a/b") == "/v2/a/b/tags/list"
     assert routes.tags("a/b", 100) == "/v2/a/b/tags/list?n=100"

@@ -7,6 +7,7 @@ Rules:
 * A registry that says it stored something else has failed.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor
@@ -27,14 +28,17 @@ _MOST_LOOKED_FOR = 100
 _USUAL_LIMIT = 4 << 20  # bytes; what a registry should take at least
 
 
-def put_document(client: "RegistryClient", repository: str, name: str, document: Document) -> Headers | None:
+def put_document(
+    client: "RegistryClient", repository: str, name: str, document: Document, also: Sequence[str] = ()
+) -> Headers | None:
     """Put a document under a tag or its digest; return the answer's headers, None when it turned out to be there.
 
+    The tags `also` are asked for in the same trip; `OCI-Tag` says which of them the registry knows of.
     Raises ChecksumMismatch when the registry stored something else, and what it answers.
     """
     own = document.descriptor
     sent = (("Content-Type", own.media_type),)
-    request = Request(routes.manifest(repository, name), sent, method="PUT", body=body_of(document.raw))
+    request = Request(routes.manifest(repository, name, also), sent, method="PUT", body=body_of(document.raw))
     taken = frozenset({201, 202})
     tries = Tries(client.session)
     while True:

@@ -6,7 +6,7 @@ Rules:
 * One that is there already may not be listed: who pushed it may have been stopped in between. It is looked for again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor
@@ -55,15 +55,22 @@ def _list(client: "RegistryClient", repository: str, document: Document | None) 
         referrers.add(client, repository, subject, referrer)
 
 
-def tag(client: "RegistryClient", repository: str, target: Descriptor, name: str, raw: bytes | None = None) -> None:
-    """Let a tag name a manifest that is there; its own digest names it anyway. Raises NotFound, InvalidReference.
+def tag(
+    client: "RegistryClient", repository: str, target: Descriptor, names: Sequence[str], raw: bytes | None = None
+) -> None:
+    """Let tags name a manifest that is there; its own digest names it anyway. Raises NotFound, InvalidReference.
 
-    `raw` are its bytes, if it was pushed just now.
+    `raw` are its bytes, if it was pushed just now. All tags go in one trip where the registry takes them so.
     """
-    if is_digest(name) and name != target.digest:
-        raise InvalidReference(f"{target.digest} cannot have the tag {name}", hint="A tag is no digest.")
+    for name in names:
+        if is_digest(name) and name != target.digest:
+            raise InvalidReference(f"{target.digest} cannot have the tag {name}", hint="A tag is no digest.")
     if raw is None:
         _, raw = client.repository(repository).fetch_named(target.digest)
         _list(client, repository, parsed(target, raw))
-    if not is_digest(name):
-        put_document(client, repository, name, parsed(target, raw))
+    waiting = [name for name in names if not is_digest(name)]
+    while waiting:
+        first, *also = waiting
+        headers = put_document(client, repository, first, parsed(target, raw), also)
+        named = ",".join(headers.all("oci-tag") if headers else ())
+        waiting = [name for name in also if name not in map(str.strip, named.split(","))]

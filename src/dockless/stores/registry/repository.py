@@ -173,8 +173,13 @@ class Repository:
 
     def tag(self, target: Descriptor, name: str) -> None:
         """Let a tag name a manifest that is here. Raises NotFound, InvalidReference."""
+        self.tag_all(target, [name])
+
+    def tag_all(self, target: Descriptor, names: Sequence[str]) -> None:
+        """Let tags name a manifest that is here, in as few trips as the registry lets. Raises as `tag`."""
         digest, raw = self._pushed or (None, None)
-        manifests.tag(self.client, self.name, target, _checked(name), raw if digest == target.digest else None)
+        known = raw if digest == target.digest else None
+        manifests.tag(self.client, self.name, target, [_checked(name) for name in names], known)
 
     def delete(self, target: Descriptor) -> None:
         """Remove a manifest, and the tags that name it, or a blob. Raises NotFound, Unsupported."""

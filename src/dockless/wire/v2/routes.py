@@ -2,6 +2,7 @@
 here: they hold nothing that a path would have to escape.
 """
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from dockless.model.descriptor import Descriptor
@@ -11,9 +12,10 @@ from dockless.model.media_types import DOCUMENTS
 BASE = "/v2/"
 
 
-def manifest(repository: str, name: str) -> str:
-    """A manifest or an index, by tag or by digest."""
-    return f"/v2/{repository}/manifests/{name}"
+def manifest(repository: str, name: str, also: Sequence[str] = ()) -> str:
+    """A manifest or an index, by tag or by digest; one that is put gets the tags `also`."""
+    query = f"?{urlencode([('tag', tag) for tag in also])}" if also else ""
+    return f"/v2/{repository}/manifests/{name}{query}"
 
 
 def blob(repository: str, digest: Digest) -> str:
