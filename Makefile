@@ -10,7 +10,7 @@ READY = .venv/.ready
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY)  ## the main job, on a registry that it brings along
+demo: $(READY)  ## the main job, on registries that it brings along
 	@$(BIN)/dockless demo
 
 test: $(READY)  ## every test, with the coverage that is asked of them

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from dockless import v1
     from dockless.faces.aio import AsyncBlobReader, AsyncClient
     from dockless.faces.blob_reader import BlobReader
-    from dockless.faces.client import Client, Protocols, copy
+    from dockless.faces.client import Client, copy
+    from dockless.faces.protocols import Protocols
     from dockless.model.descriptor import Descriptor
     from dockless.model.documents import Document, Index, Manifest, Opaque
     from dockless.model.errors import (
@@ -58,7 +59,8 @@ if TYPE_CHECKING:
 _HOMES = {  # of all but the errors
     "dockless.faces.aio": "AsyncBlobReader AsyncClient",
     "dockless.faces.blob_reader": "BlobReader",
-    "dockless.faces.client": "Client Protocols copy",
+    "dockless.faces.client": "Client copy",
+    "dockless.faces.protocols": "Protocols",
     "dockless.model.descriptor": "Descriptor",
     "dockless.model.documents": "Document Index Manifest Opaque",
     "dockless.model.events": (

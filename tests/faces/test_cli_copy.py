@@ -9,6 +9,7 @@ import pytest
 from dockless.faces.client import Client
 from dockless.faces.server.app import EmbeddedRegistry
 from dockless.faces.server.v1 import V1Options
+from dockless.faces.server.v2 import V2Options
 from dockless.model.digest import digest_of
 from dockless.stores.oci_layout import OciLayout
 from dockless.stores.repositories import MemoryRepositories
@@ -186,6 +187,14 @@ class TestCopy:
         assert ran.err.startswith(f"error: {side}: ")
 
 
+def test_a_registry_that_takes_nothing_is_not_to_be_tried_later(capsys: pytest.CaptureFixture[str], here: str) -> None:
+    with EmbeddedRegistry(MemoryRepositories(), v2=V2Options(read_only=True)) as server:
+        code, _, err = call(capsys, "push", here, f"{server.host}/a")
+    assert code == 6
+    assert "HTTP 405" in err
+    assert "it may be there to be read only" in err
+
+
 class TestCredentials:
     """Each side of a copy has its own."""
 
@@ -217,6 +226,7 @@ class TestCredentials:
         code, _, err = call(capsys, "copy", f"{servers[0]}/a", f"{servers[1]}/b", *flags)
         assert code == 4
         assert err.startswith(f"error: {side}: ")
+        assert "--from-username or --to-username" in err
 
     def test_not_even_within_one_registry(self, capsys: pytest.CaptureFixture[str], servers: tuple[str, str]) -> None:
         flags = ["--from-username", "ann", "--from-password", "s3cret"]
@@ -269,8 +279,11 @@ class TestPull:
         assert code == 2
         assert "is not on this machine" in err
 
-    def test_a_place_here_is_not_pulled(self, capsys: pytest.CaptureFixture[str], here: str) -> None:
-        code, _, err = call(capsys, "pull", here)
+    @pytest.mark.parametrize("destination", [[], ["oci:b"]], ids=["by default", "elsewhere"])
+    def test_a_place_here_is_not_pulled(
+        self, capsys: pytest.CaptureFixture[str], here: str, destination: list[str]
+    ) -> None:
+        code, _, err = call(capsys, "pull", here, *destination)
         assert code == 2
         assert "is here already" in err
 
@@ -433,4 +446,6 @@ class TestTag:
     def test_what_names_nothing_to_remove_is_2(
         self, capsys: pytest.CaptureFixture[str], here: str, verb: str, location: str
     ) -> None:
-        assert call(capsys, verb, location).code == 2
+        code, _, err = call(capsys, verb, location)
+        assert code == 2
+        assert f"{location} " in err

@@ -172,7 +172,7 @@ class TestInspect:
             ["Created", "2015-01-01T00:00:00Z"],
             ["Author", "A. Author"],
             ["Platform", "linux/amd64"],
-            ["Size", "1.0 kB in 1 layers"],
+            ["Size", "1.0 kB in 1 layer"],
             ["User", "nobody"],
             ["Directory", "/srv"],
             ["Entrypoint", "/bin/sh -c"],

@@ -1,18 +1,25 @@
-"""Verbs that read, on a place of every kind: what they print, and the shape of it as JSON."""
+"""Verbs on a place of every kind: which work there, what those that read print, and the shape of it as JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 
+from dockless.faces.cli.main import cli
 from dockless.faces.client import Client
 from dockless.model.digest import digest_of
+from dockless.model.v1_synthesis import v1_from_oci
 from dockless.stores.oci_layout import OciLayout
-from tests.faces.command import call, run
+from dockless.testing.images import make_image
+from dockless.testing.peer import Reply, json_reply
+from tests.faces.command import at, call, registry, run
 from tests.faces.places import CREATED, KINDS, LAYERS, image, layout, named, place
 from tests.graphs import referrer
+from tests.scripted import NAME
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -69,6 +76,11 @@ class TestTags:
         out = said(capsys, "tags", "-l", shop.place, "--platform", "linux/amd64")
         size = sum(map(len, LAYERS)) + len(shop.config)
         assert out.split()[:4] == [shop.tag, shop.root, CREATED, f"{size / 1000:.1f}"]
+
+    def test_a_platform_is_for_the_long_form(self, capsys: pytest.CaptureFixture[str], shop: Shop) -> None:
+        code, out, err = call(capsys, "tags", shop.place, "--platform", "linux/amd64")
+        assert (code, out) == (2, "")
+        assert "add --long" in err
 
     def test_the_long_form_as_json(self, capsys: pytest.CaptureFixture[str], shop: Shop) -> None:
         (row,) = json.loads(said(capsys, "tags", "-l", "--json", shop.place, "--platform", "linux/amd64"))
@@ -255,3 +267,94 @@ def test_an_artifact_has_no_config(capsys: pytest.CaptureFixture[str], tmp_path:
     code, out, err = call(capsys, "config", f"oci:{tmp_path}:signature")
     assert (code, out) == (1, "")
     assert "`dockless manifest` prints it" in err
+
+
+# How each verb of the reference's table is tried; those that change something come last.
+TRIED = {
+    "tags": "tags PLACE",
+    "tags --long": "tags --long PLACE",
+    **{one: f"{one} IMAGE" for one in ("digest", "manifest", "config", "history", "layers", "inspect", "validate")},
+    "blob": "blob BLOB -o blob",
+    "ping": "ping HOST",
+    "catalog": "catalog HOST",
+    "copy from": "copy IMAGE oci:copied:1",
+    "pull": "pull IMAGE oci:pulled:1",
+    "copy to": "copy oci:layout:1.0 NEW --platform linux/amd64",
+    "push to": "push oci:layout:1.0 NEW --platform linux/amd64",
+    "tag": "tag IMAGE TAG",
+    "untag": "untag IMAGE",
+    "delete": "delete ROOT",
+}
+
+
+def works(kind: str) -> dict[str, bool]:
+    """Return what the reference's table says of a kind of place."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8").replace("`", "")
+    section = page.partition("### Which verb works where\n")[2].partition("\n#")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    (_, *kinds), _, *rows = ([cell.strip(" :") for cell in line.strip("|").split("|")] for line in lines)
+    column = kinds.index(kind)
+    return {verb: {"yes": True, "no": False}[row[column]] for verbs, *row in rows for verb in verbs.split(", ")}
+
+
+@contextmanager
+def v1_place(here: str) -> Iterator[str]:
+    """Yield a repository of v1 with an image, which takes the one that is `here`, and tags."""
+    images = make_image({"a": b"1"}, {"b": b"2"})
+    repository = f"/v1/repositories/{NAME}"
+    with registry(*images, tags={"1.0": images[0].id}) as peer, Client() as client:
+        given = json_reply("", headers=(("X-Docker-Endpoints", peer.host), ("X-Docker-Token", "write-token")))
+        peer.on("/v1/_ping", json_reply({}))
+        peer.on("/v1/search", json_reply({"results": [{"name": NAME}]}))
+        peer.on(f"{repository}/", given, method="PUT")
+        peer.on(f"{repository}/images", Reply(204), method="PUT")
+        peer.on(f"{repository}/images", Reply(204, headers=given.headers), method="DELETE")
+        peer.on(f"{repository}/tags/1.0", json_reply(True), method="DELETE")
+        for tag in ("2.0", "new"):
+            peer.on(f"{repository}/tags/{tag}", json_reply(True), method="PUT")
+        taken = client.image(here, "linux/amd64")
+        assert taken.config is not None
+        for one in v1_from_oci(taken.config.raw, taken.manifest.layers):
+            for what in ("json", "layer", "checksum"):
+                peer.on(f"/v1/images/{one.id}/{what}", json_reply(True), method="PUT")
+        yield at(peer)
+
+
+@contextmanager
+def tried_at(kind: str, root: Path) -> Iterator[Mapping[str, str]]:
+    """Yield what the words of TRIED mean for a kind of place."""
+    if kind == "v1":
+        with v1_place(f"{layout(root / 'layout')}:1.0") as where, Client() as client:
+            top = f"{where}@{client.digest(f'{where}:1.0')}"
+            host = where.partition("/")[0]
+            yield {"PLACE": where, "IMAGE": f"{where}:1.0", "ROOT": top, "BLOB": top, "HOST": host}
+        return
+    with place(kind, root) as where, Client() as client:
+        location = where + named(kind)
+        yield {
+            "PLACE": where,
+            "IMAGE": location,
+            "ROOT": f"{where}@{client.digest(location)}",
+            "BLOB": f"{where}@{digest_of(LAYERS[0])}",
+            "HOST": where.partition("/")[0] if kind == "registry" else where,
+        }
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "v1"])
+def test_the_reference_says_which_verb_works_where(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = works(kind)
+    assert said.keys() == TRIED.keys()
+    in_archive = "shop:" if kind == "docker-archive" else ""
+    with tried_at(kind, tmp_path) as meant:
+        words = {**meant, "TAG": f"{in_archive}2.0", "NEW": f"{meant['PLACE']}:{in_archive}new"}
+        for verb, line in TRIED.items():
+            ran = call(capsys, *(words.get(word, word) for word in line.split()))
+            assert ran.code in ({0} if said[verb] else {1, 2}), (verb, ran)
+
+
+def test_the_table_has_every_verb_about_places() -> None:
+    verbs = set(cli.list_commands(click.Context(cli)))
+    assert {line.split()[0] for line in TRIED.values()} == verbs - {"demo", "search", "serve"}

@@ -239,6 +239,7 @@ def test_where_a_pull_goes(source: str, destination: ArchiveLocation) -> None:
     [
         ("pull", ["alpine", "registry.example/a"]),
         ("pull", ["oci:a"]),
+        ("pull", ["oci:a", "oci:b"]),
         ("push", ["alpine", "registry.example/a"]),
         ("push", ["oci:a", "oci:b"]),
         ("copy", ["oci:a", f"v1:h/a@{'0' * 64}"]),

@@ -60,3 +60,11 @@ def test_json_holds_the_names_of_the_specification_and_nothing_that_is_not_there
     }
     assert set(msgspec.json.decode(msgspec.json.encode(Descriptor("a/b", EMPTY, 0)))) == {"mediaType", "digest", "size"}
     assert msgspec.json.decode(msgspec.json.encode(full), type=Descriptor).data == b"hi"
+
+
+def test_plain_is_the_same_content_without_what_a_document_says_of_it() -> None:
+    full = Descriptor(
+        "a/b", EMPTY, 0, Platform(architecture="arm", os="linux"), {"k": "v"}, "c/d", b"hi", ("http://x",)
+    )
+    assert full.plain == full
+    assert msgspec.json.encode(full.plain) == msgspec.json.encode(Descriptor("a/b", EMPTY, 0))

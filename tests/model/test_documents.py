@@ -65,6 +65,7 @@ def test_a_document_of_a_type_that_is_not_known_has_no_successors_and_refers_to_
     document = read(b"\x00 not even json", "application/x-strange")
     assert isinstance(document, Opaque)
     assert document.successors == ()
+    assert document.subject is None
     document.as_referrer(SUBJECT)
 
 

@@ -469,6 +469,7 @@ class TestSchema1:
         copied = copy(source, "1.0", destination, options=options)
         assert (copied.source_root, copied.changed, copied.root.media_type) == (root, True, OCI_MANIFEST)
         assert destination.store.resolve("1.0") == copied.root
+        assert (copied.blobs, copied.present) == (2, 0)
         assert copy(source, root.digest, destination, options=options).name == copied.root.digest
 
     def test_of_another_platform_it_is_not_what_is_wanted(self) -> None:

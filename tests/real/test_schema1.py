@@ -17,7 +17,6 @@ from dockless.net.session import Session
 from dockless.net.settings import Settings
 from dockless.ops.copy import copy
 from dockless.ops.image import open_image
-from dockless.ops.schema1 import convert
 from dockless.ops.validate import validate
 from dockless.stores.memory import MemoryStore
 from dockless.stores.registry.client import RegistryClient
@@ -118,8 +117,7 @@ def test_a_copy_converts_it_by_tag_and_by_digest(repository: Repository) -> None
 def test_it_becomes_the_image_that_it_was_made_from(repository: Repository) -> None:
     found = repository.resolve("old")
     destination = MemoryStore()
-    raw = bytes(repository.fetch(found).read_chunk())
-    made = convert(repository, found, raw, destination)
+    made = copy(repository, found.digest, destination, "").root
     image = open_image(destination, made.digest)
 
     assert validate(destination, made.digest).ok
@@ -141,8 +139,7 @@ def test_skopeo_reads_what_was_made_and_makes_the_same_of_it(
     repository: Repository, registry: DebianRegistry, tmp_path: Path
 ) -> None:
     found = repository.resolve("old")
-    made = convert(repository, found, bytes(repository.fetch(found).read_chunk()), repository)
-    repository.tag(made, "new")
+    copy(repository, found.digest, repository, "new")
     ours = json.loads(skopeo("inspect", "--config", "--tls-verify=false", f"docker://{registry.host}/demo:new"))
     source = f"docker://{registry.host}/demo:old"
     skopeo("copy", "--src-tls-verify=false", "--format", "v2s2", source, f"dir:{tmp_path / 'theirs'}")

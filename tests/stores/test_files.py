@@ -160,6 +160,10 @@ class TestArrive:
             arrive(tmp_path / "layer", IMAGE.promise(), Source(), ignore)
         assert left_in(tmp_path) == ["layer"]
 
+    def test_a_name_that_the_system_refuses_is_a_local_fault(self, tmp_path: Path) -> None:
+        with pytest.raises(LocalFault, match="too long"):
+            arrive(tmp_path / ("x" * 300), IMAGE.promise(), Source(), ignore)
+
     def test_a_directory_that_is_not_there_is_a_local_fault(self, tmp_path: Path) -> None:
         source = Source()
         with pytest.raises(LocalFault, match="No such file"):

@@ -391,5 +391,5 @@ def test_a_document_that_is_no_document_by_its_size_is_not_read(path: Path) -> N
     large = bytes(9 << 20)
     with OciArchiveWriter(path) as writer:
         writer.tag(put(writer, large, OCI_MANIFEST), "large")
-        with pytest.raises(InvalidDocument, match="too many for a document has"):
+        with pytest.raises(InvalidDocument, match="too many for a document"):
             writer.fetch_named("large")

@@ -147,8 +147,10 @@ class TestDirectory:
     def test_a_broken_index_is_not_replaced(self, layout: OciLayout) -> None:
         wanted = image(layout)
         (layout.path / "index.json").write_bytes(b"{")
-        with pytest.raises(InvalidDocument, match=r"index\.json"):
+        with pytest.raises(InvalidDocument, match=r"index\.json") as caught:
             layout.tag(wanted, "1.0")
+        assert caught.value.hint == InvalidDocument.usual_hint
+        assert "registry" not in caught.value.hint
         assert (layout.path / "index.json").read_bytes() == b"{"
 
 

@@ -180,10 +180,10 @@ def test_a_manifest_that_may_not_be_put_is_denied() -> None:
 # --- Tags -------------------------------------------------------------------------------------------------------------
 
 
-def tagging(peer: Peer, *names: str) -> list[tuple[str, str]]:
+def tagging(peer: Peer, *names: str, wanted: Descriptor = WANTED) -> list[tuple[str, str]]:
     """Tag, and return what was asked."""
     with client_of(peer.url) as client:
-        tag(client, REPOSITORY, WANTED, names)
+        tag(client, REPOSITORY, wanted, names)
     return [(request.method, request.target) for request in peer.requests]
 
 
@@ -243,6 +243,21 @@ def test_its_digest_names_a_manifest_anyway() -> None:
         told = (("Content-Type", OCI_MANIFEST), ("Docker-Content-Digest", WANTED.digest))
         peer.on(OWN, Reply(body=RAW, headers=told))
         assert tagging(peer, WANTED.digest) == [("GET", OWN)]
+
+
+@pytest.mark.parametrize("names_digest", [False, True])
+def test_a_document_of_an_unknown_type_is_put_when_it_gets_a_name(names_digest: bool) -> None:
+    strange = describe(b"neither JSON nor anything", "application/x-strange")
+    name = strange.digest if names_digest else "1.0"
+    with Peer() as peer:
+        peer.on(f"{BLOBS}/{strange.digest}", Reply(body=b"neither JSON nor anything"))
+        peer.on(f"{MANIFESTS}/{name}", Reply(201), method="PUT")
+        assert tagging(peer, name, wanted=strange) == [
+            ("GET", f"{BLOBS}/{strange.digest}"),
+            ("PUT", f"{MANIFESTS}/{name}"),
+        ]
+        assert peer.requests[1].body == b"neither JSON nor anything"
+        assert peer.requests[1].header("content-type") == "application/x-strange"
 
 
 def test_a_digest_that_is_not_there_names_nothing() -> None:

@@ -331,6 +331,14 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         TarArchive(tmp_path / "none.tar")
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that can be opened and not read is Linux's")
+def test_what_the_system_says_while_reading_is_a_local_fault_and_nothing_stays_open() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(LocalFault, match="cannot read /proc/self/mem"):
+        TarArchive(Path("/proc/self/mem"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_directory_is_no_archive(tmp_path: Path) -> None:
     with pytest.raises(LocalFault, match="cannot read"):
         TarArchive(tmp_path)

@@ -264,6 +264,14 @@ class TestTags:
             assert isinstance(caught.value, InvalidDocument)
         assert path.read_bytes() == raw
 
+    @pytest.mark.parametrize("name", ["repositories", f"{BASE.id}/json"])
+    def test_what_cannot_be_read_is_a_local_fault(self, store: V1Directory, name: str) -> None:
+        path = put(store, BASE).root / name
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        with pytest.raises(LocalFault, match="cannot read"):
+            store.image(BASE.id) if name != "repositories" else store.repositories()
+
     def test_a_lock_that_cannot_be_had_is_a_local_fault(self, store: V1Directory) -> None:
         put(store, BASE)
         (store.root / ".lock").mkdir()

@@ -15,8 +15,9 @@ from os import PathLike
 from typing import Self, TypeVar, Unpack
 
 from dockless.faces.blob_reader import BlobReader
-from dockless.faces.client import Client, CopyArguments, Protocols
+from dockless.faces.client import Client, CopyArguments
 from dockless.faces.named import Where
+from dockless.faces.protocols import Protocols
 from dockless.model.descriptor import Descriptor
 from dockless.model.documents import Document
 from dockless.model.events import Observer, ignore

@@ -3,15 +3,12 @@
 A location is text in the syntax of `model.location`, or a parsed one. What a verb needs is imported when it is called.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, Unpack
-
-import msgspec
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from dockless.faces import environment
 from dockless.faces.named import (
@@ -25,19 +22,9 @@ from dockless.faces.named import (
     required_digest,
     source_name,
     tag_of,
-    target_name,
 )
 from dockless.model.digest import Digest, is_digest
-from dockless.model.errors import (
-    Cancelled,
-    DocklessError,
-    InvalidReference,
-    LocalFault,
-    NetworkFault,
-    NotFound,
-    Unsupported,
-    VerificationFailed,
-)
+from dockless.model.errors import InvalidReference, NotFound, Unsupported, VerificationFailed
 from dockless.model.events import Observer, ignore
 from dockless.model.location import ArchiveLocation, Location, V1Location
 from dockless.model.platform import Platform
@@ -49,6 +36,7 @@ from dockless.wire.auth import Credential
 
 if TYPE_CHECKING:
     from dockless.faces.blob_reader import BlobReader
+    from dockless.faces.protocols import Protocols
     from dockless.model.descriptor import Descriptor
     from dockless.model.documents import Document
     from dockless.model.image_id import ImageId
@@ -56,10 +44,6 @@ if TYPE_CHECKING:
     from dockless.ops.image import Image, ImageSummary
     from dockless.ops.tag_table import TagRow
     from dockless.ops.validate import Report
-    from dockless.stores.registry.client import Ping as V2Ping
-    from dockless.wire.v1.conversation import Ping as V1Ping
-
-T = TypeVar("T")
 
 
 class CopyArguments(TypedDict, total=False):
@@ -71,14 +55,6 @@ class CopyArguments(TypedDict, total=False):
     dry_run: bool
     jobs: int
     to: "Client | None"
-
-
-class Protocols(msgspec.Struct, frozen=True):
-    """Which protocols a registry speaks, and how it presents itself over each; None for one it does not speak."""
-
-    registry: str
-    v2: "V2Ping | None" = None
-    v1: "V1Ping | None" = None
 
 
 class Client:
@@ -138,12 +114,10 @@ class Client:
         destination with a tag and a digest gets the tag, and Conflict is raised for another digest. Raises CopyFault,
         whose `side` says where it failed.
         """
+        from dockless.faces.copying import copy_between
         from dockless.ops.copy import CopyOptions
-        from dockless.ops.copy import copy as copy_image
 
-        there = self if to is None else to
         start, end = location_of(source), location_of(destination)
-        _check_v1(start, end, referrers=referrers, dry_run=dry_run)
         options = CopyOptions(
             jobs=jobs,
             platforms=platforms_of(platforms),
@@ -152,32 +126,22 @@ class Client:
             digest=required_digest(end) or "",
             dry_run=dry_run,
         )
-        with (
-            _opened("destination", there._places.destination(end)) as store,  # noqa: SLF001
-            _opened("source", self._places.source(start, store, jobs)) as readable,
-        ):
-            name = source_name(start)
-            target = target_name(end, start if name else _with_only_tag(start, readable))
-            return copy_image(readable, name, store, target, options=options, observe=self._observe)
+        there = (self if to is None else to)._places  # noqa: SLF001
+        return copy_between(start, self._places, end, there, options=options, observe=self._observe)
 
     def pull(self, reference: Where, destination: Where | None = None, **options: Unpack[CopyArguments]) -> "Copied":
         """Copy into an OCI layout beside us, named like the repository, or to `destination`. Options as for `copy`."""
         start = location_of(reference)
-        end = pull_destination(start) if destination is None else location_of(destination)
-        if not isinstance(end, ArchiveLocation):
-            raise InvalidReference(
-                f"{end} is not on this machine", hint="Write oci:DIRECTORY; `copy` writes elsewhere."
-            )
-        return self.copy(start, end, **options)
+        return self.copy(start, pull_destination(start, destination), **options)
 
     def push(self, source: Where, reference: Where, **options: Unpack[CopyArguments]) -> "Copied":
         """Copy a layout or an archive to a registry. Options as for `copy`."""
         start, end = location_of(source), location_of(reference)
         if isinstance(end, ArchiveLocation):
-            raise InvalidReference(f"{end} is no registry", hint="`copy` writes layouts and archives.")
+            raise InvalidReference(f"{reference} is no registry", hint="`copy` writes layouts and archives.")
         if not isinstance(start, ArchiveLocation):
             raise InvalidReference(
-                f"{start} is not on this machine", hint="Write oci:DIRECTORY; `copy` copies between registries."
+                f"{source} is not on this machine", hint="Write oci:DIRECTORY; `copy` copies between registries."
             )
         return self.copy(start, end, **options)
 
@@ -205,12 +169,12 @@ class Client:
     def resolve(self, location: Where, platform: str | Platform | None = None) -> "Descriptor":
         """Return the descriptor of what a location names, or of its part for one platform."""
         with self._reading(location) as (store, name):
-            return store.resolve(name) if platform is None else self._document(store, name, platform).descriptor
+            return store.resolve(name) if platform is None else _document(store, name, platform).descriptor
 
     def manifest(self, location: Where, platform: str | Platform | None = None) -> "Document":
         """Return a manifest or an index, whose bytes are in `raw`, verified."""
         with self._reading(location) as (store, name):
-            return self._document(store, name, platform)
+            return _document(store, name, platform)
 
     def image(self, location: Where, platform: str | Platform | None = None) -> "Image":
         """Return an image as a typed view: manifest, config, layers, history, sizes, platforms."""
@@ -286,7 +250,7 @@ class Client:
         tag = tag_of(where)
         is_implied = isinstance(location, str) and not location.partition("@")[0].endswith(f":{tag}")
         if not tag or is_implied:
-            raise InvalidReference(f"{where} names no tag", hint="Name the tag; `delete` removes by digest.")
+            raise InvalidReference(f"{location} names no tag", hint="Name the tag; `delete` removes by digest.")
         if isinstance(where, V1Location):
             self._places.index(where.registry).untag(where.repository, tag)
             return
@@ -308,20 +272,17 @@ class Client:
             _deleter(store, where).delete(found)
             return found
 
-    def ping(self, registry: str) -> Protocols:
+    def ping(self, registry: str) -> "Protocols":
         """Ask which protocols a registry, `host[:port]`, speaks; `v1:host[:port]` asks for v1 alone.
 
         Raises NotFound when it speaks none of them.
         """
+        from dockless.faces.protocols import Protocols, ask
+
         host = parse_registry(registry).registry
         if registry.startswith("v1:"):
             return Protocols(host, v1=self._places.index(host).ping())
-        v2 = _unless(NotFound, lambda: self._places.registry(host).ping())
-        # a registry of v2 may answer anything there
-        v1 = _unless(NotFound if v2 is None else DocklessError, lambda: self._places.index(host).ping())
-        if v2 is None and v1 is None:
-            raise NotFound(f"{host} speaks neither v2 nor v1", hint="Is it the registry, and not what is beside it?")
-        return Protocols(host, v2, v1)
+        return ask(self._places, host)
 
     def catalog(self, registry: str) -> Iterator[str]:
         """Yield the repositories of a registry, `host[:port]`; of `v1:host[:port]` all that a search finds."""
@@ -336,14 +297,6 @@ class Client:
         if where.image_id:
             return where.image_id
         return image_id_of(source_name(where), self._places.v1_repository(where).tags(), where.repository)
-
-    def _document(self, store: Readable, name: str, platform: str | Platform | None) -> "Document":
-        from dockless.ops.image import find
-        from dockless.ops.platforms import images, pick
-
-        contents, found = find(store, name)
-        wanted = platform_of(platform)
-        return contents.document(found if wanted is None else pick(images(contents, found), wanted))
 
     @contextmanager
     def _reading(self, location: Where) -> Iterator[tuple[Readable, str]]:
@@ -363,62 +316,19 @@ def copy(source: Where, destination: Where, **options: Unpack[CopyArguments]) ->
         return client.copy(source, destination, **options)
 
 
-def _check_v1(start: Location, end: Location, *, referrers: bool, dry_run: bool) -> None:
-    """Refuse what v1 cannot do. An index is refused by the place itself, before anything is sent."""
-    if dry_run and isinstance(start, V1Location):
-        raise Unsupported(
-            "what a v1 image becomes is known only when its layers are read",
-            hint="Leave out the dry run; `dockless layers` lists what would be read.",
-        )
-    if isinstance(end, V1Location):
-        if end.image_id:
-            raise InvalidReference(f"{end}: v1 image ids are made, not chosen", hint="Name a tag.")
-        if referrers:
-            raise Unsupported("v1 has no place for referrers", hint="Leave out --referrers.")
+def _document(store: Readable, name: str, platform: str | Platform | None) -> "Document":
+    from dockless.ops.image import find
+    from dockless.ops.platforms import images, pick
 
-
-@contextmanager
-def _opened(side: Literal["source", "destination"], place: AbstractContextManager[T]) -> Iterator[T]:
-    """Open a place of a copy; what goes wrong when it is opened or closed is the fault of its side."""
-    from dockless.ops.sides import at
-
-    with at(side):
-        opened = place.__enter__()
-    try:
-        yield opened
-    except BaseException as error:
-        place.__exit__(type(error), error, error.__traceback__)
-        raise
-    with at(side):
-        place.__exit__(None, None, None)
-
-
-def _unless(missing: type[DocklessError], ask: Callable[[], T]) -> T | None:
-    """Return the answer, None for one kind of error; no answer at all is raised."""
-    try:
-        return ask()
-    except (Cancelled, LocalFault, NetworkFault):
-        raise
-    except missing:
-        return None
+    contents, found = find(store, name)
+    wanted = platform_of(platform)
+    return contents.document(found if wanted is None else pick(images(contents, found), wanted))
 
 
 def _lister(store: Readable, where: Where) -> TagLister:
     if not isinstance(store, TagLister):
         raise Unsupported(f"{where} cannot list its tags")
     return store
-
-
-def _with_only_tag(where: Location, store: Readable) -> Location:
-    """Return a location that names nothing with the one tag there is, as it is when there are none or several."""
-    from dockless.ops.sides import at
-
-    if isinstance(where, ArchiveLocation) and isinstance(store, TagLister):
-        with at("source"):
-            tags = list(islice(store.tags(), 2))
-        if len(tags) == 1:
-            return msgspec.structs.replace(where, name=tags[0])
-    return where
 
 
 def _deleter(store: Store, where: Location) -> Deleter:

@@ -43,15 +43,25 @@ def parse_registry(text: str) -> V1Location:
     return where
 
 
-def pull_destination(source: Location) -> ArchiveLocation:
-    """Return the OCI layout that a pull goes to unless it is told another: named like the repository, beside us."""
+def pull_destination(source: Location, destination: Where | None = None) -> ArchiveLocation:
+    """Return where a pull goes: where it is told, else an OCI layout beside us, named like the repository.
+
+    Raises InvalidReference when the source is on this machine, or the destination is not.
+    """
+    if isinstance(source, ArchiveLocation):
+        raise InvalidReference(f"{source} is here already", hint="`copy` writes it elsewhere.")
+    if destination is not None:
+        end = location_of(destination)
+        if not isinstance(end, ArchiveLocation):
+            raise InvalidReference(
+                f"{destination} is not on this machine", hint="Write oci:DIRECTORY; `copy` writes elsewhere."
+            )
+        return end
     match source:
         case RegistryLocation(reference):
             return ArchiveLocation("oci", reference.repository.rpartition("/")[2], reference.tag)
         case V1Location(repository=repository, tag=tag, image_id=image_id):
             return ArchiveLocation("oci", repository.rpartition("/")[2], tag or image_id or "latest")
-        case ArchiveLocation():
-            raise InvalidReference(f"{source} is here already", hint="`copy` writes it elsewhere.")
 
 
 def tag_of(where: Location) -> str | None:
@@ -100,12 +110,12 @@ def target_name(location: Location, source: Location) -> str:
         case V1Location(tag=tag):
             return tag or "latest"
         case ArchiveLocation("docker-archive", name=name, digest=digest):
-            return name or digest or _reference_of(source)
+            return name or digest or _reference_from(source)
         case ArchiveLocation(name=name, digest=digest):
-            return name or digest or _tag_of(source)
+            return name or digest or _tag_from(source)
 
 
-def _reference_of(source: Location) -> str:
+def _reference_from(source: Location) -> str:
     match source:
         case RegistryLocation(Reference(registry, repository, tag)):
             return f"{registry}/{repository}:{tag}" if tag else ""
@@ -117,7 +127,7 @@ def _reference_of(source: Location) -> str:
             return ""
 
 
-def _tag_of(source: Location) -> str:
+def _tag_from(source: Location) -> str:
     match source:
         case RegistryLocation(reference):
             return reference.tag or ""

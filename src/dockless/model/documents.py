@@ -7,7 +7,7 @@ Rules:
   the type that it came with.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -71,6 +71,7 @@ class Opaque(msgspec.Struct, frozen=True, kw_only=True):
 
     descriptor: Descriptor
     raw: bytes
+    subject: ClassVar[None] = None
 
     @property
     def successors(self) -> tuple[Descriptor, ...]:

@@ -47,7 +47,7 @@ class InvalidReference(DocklessError):
 class InvalidDocument(DocklessError):
     """A server or a file answered with something that is not the document it should be."""
 
-    usual_hint = "Is this a registry, and not a page in front of one? `dockless ping` tells."
+    usual_hint = "It is damaged, or not what it should be."
 
 
 class NotFound(DocklessError):

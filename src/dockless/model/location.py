@@ -26,13 +26,14 @@ import msgspec
 from dockless.model.digest import Digest, is_digest
 from dockless.model.errors import InvalidReference
 from dockless.model.image_id import ImageId, is_image_id
-from dockless.model.printable import is_printable, printable
+from dockless.model.printable import is_printable
 from dockless.model.reference import (
     Reference,
     is_docker_hub,
     is_registry,
     is_tag,
     parse_reference,
+    shown,
     split_registry,
     split_tag,
 )
@@ -149,6 +150,6 @@ def _archive(text: str, kind: ArchiveKind, rest: str) -> ArchiveLocation:
 
 def _invalid(text: str, reason: str) -> InvalidReference:
     return InvalidReference(
-        f"not a location: {printable(text, 300)!r}: {printable(reason, 300)}",
+        f"not a location: {shown(text)!r}: {shown(reason)}",
         hint="Locations look like v1:HOST/REPOSITORY:TAG, HOST/REPOSITORY:TAG or oci:DIRECTORY:TAG.",
     )

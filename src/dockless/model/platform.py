@@ -38,6 +38,9 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+LINUX_AMD64 = Platform(os="linux", architecture="amd64")  # what is meant where a place holds one image only
+
+
 def parse_platform(text: str) -> Platform:
     """Read `OS/ARCHITECTURE[/VARIANT][:OS_VERSION]`. Raises InvalidReference."""
     name, colon, version = text.strip().partition(":")

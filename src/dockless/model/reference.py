@@ -26,6 +26,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:(?P<name>{_LABEL}(?:\.{_LABEL})*)\.?|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[Xx][0-9A-Fa-f]*)")
+_PASSWORD = re.compile(r"(^|//|:)[^/@:]*:[^/@]*@(?=[^@]*/)")  # NAME:PASSWORD@ before what still has a slash
 _LONGEST = 255
 
 
@@ -111,9 +112,14 @@ def parse_reference(text: str) -> Reference:
     )
 
 
+def shown(text: str) -> str:
+    """Return what was typed as a reference or a location, for a message: without the password of a URL."""
+    return printable(_PASSWORD.sub(r"\1…@", text), 300)
+
+
 def _require(condition: bool, text: str, reason: str) -> None:
     if not condition:
         raise InvalidReference(
-            f"not a reference: {printable(text, 300)!r}: {printable(reason, 300)}",
+            f"not a reference: {shown(text)!r}: {shown(reason)}",
             hint="References look like REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@sha256:…",
         )

@@ -17,9 +17,7 @@ from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest, digest_of, is_digest
 from dockless.model.errors import ChecksumMismatch, InvalidDocument
 from dockless.model.image_id import is_image_id
-from dockless.model.v1_documents import decode
-
-_MOST_LAYERS = 4096  # as many as an ancestry of v1 may have
+from dockless.model.v1_documents import MOST_ANCESTORS, decode
 
 
 class Schema1Layer(msgspec.Struct, frozen=True):
@@ -116,10 +114,10 @@ def parse_schema1(descriptor: Descriptor, raw: bytes) -> Schema1:
     body = decode(signed, _Body, what)
     if body.schema_version != 1:
         raise InvalidDocument(f"{what} is of schema {body.schema_version}, and came as {descriptor.media_type}")
-    if not 0 < len(body.fs_layers) == len(body.history) <= _MOST_LAYERS:
+    if not 0 < len(body.fs_layers) == len(body.history) <= MOST_ANCESTORS:
         raise InvalidDocument(
             f"{what} has {len(body.fs_layers)} layers and {len(body.history)} images; "
-            f"there must be as many, and {_MOST_LAYERS} at most"
+            f"there must be as many, and {MOST_ANCESTORS} at most"
         )
     layers = tuple(_layers(body, what))
     return Schema1(descriptor, raw, body.name, body.tag, body.architecture, layers)

@@ -17,7 +17,8 @@ from dockless.model.printable import printable
 
 T = TypeVar("T")
 
-_MOST_ANCESTORS = 4096
+MOST_ANCESTORS = 4096
+_MOST_VALUES = 400_000
 
 
 class V1Config(msgspec.Struct, rename="pascal", frozen=True, kw_only=True):
@@ -63,10 +64,13 @@ class V1ImageConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def decode(raw: bytes, into: type[T], what: str) -> T:
     """Decode the JSON `raw` into any type msgspec knows; `what` names the document in the error.
 
-    Raises InvalidDocument.
+    Raises InvalidDocument, also for more values than are ever meant: a few bytes each may take up twenty times that.
     """
+    content = bytes(raw)
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise InvalidDocument(f"{what} holds more than {_MOST_VALUES} values")
     try:
-        return msgspec.json.decode(raw, type=into)
+        return msgspec.json.decode(content, type=into)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidDocument(f"{what} is not what it should be: {printable(str(error), 300)}") from error
 
@@ -96,8 +100,8 @@ def ancestry(raw: bytes, image_id: ImageId, what: str) -> list[ImageId]:
     ids = decode(raw, list[str], what)
     if not ids or ids[0] != image_id:
         raise InvalidDocument(f"{what} does not start with the image itself")
-    if len(ids) > _MOST_ANCESTORS:
-        raise InvalidDocument(f"{what} has {len(ids)} entries, more than {_MOST_ANCESTORS}")
+    if len(ids) > MOST_ANCESTORS:
+        raise InvalidDocument(f"{what} has {len(ids)} entries, more than {MOST_ANCESTORS}")
     if not all(map(is_image_id, ids)):
         raise InvalidDocument(f"{what} holds something that is not an image id")
     if len(set(ids)) != len(ids):

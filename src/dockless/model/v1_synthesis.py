@@ -37,13 +37,12 @@ from dockless.model.image_id import ImageId
 from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST
 from dockless.model.platform import Platform, parse_platform
 from dockless.model.printable import printable
-from dockless.model.v1_documents import V1ImageConfig, decode
+from dockless.model.v1_documents import MOST_ANCESTORS, V1ImageConfig, decode
 
 EMPTY_LAYER = bytes(1024)  # as Docker pushed it; in diff ids it is the first of these
 _NOTHING = (digest_of(EMPTY_LAYER), digest_of(b""))
 
 _PACKED = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
-_MOST_IMAGES = 4096  # an ancestry that is longer is refused when it is read
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _READABLE = re.compile(r".*[.]tar(?:[.+]gzip)?")
 
@@ -131,8 +130,8 @@ def v1_from_oci(config: bytes, layers: Sequence[Descriptor]) -> list[V1Made]:
                 hint="v1 takes tars that are not packed, or packed with gzip.",
             )
     steps = list(_steps(typed, layers))
-    if len(steps) > _MOST_IMAGES:
-        raise Unsupported(f"the image has {len(steps)} steps; v1 has room for {_MOST_IMAGES}")
+    if len(steps) > MOST_ANCESTORS:
+        raise Unsupported(f"the image has {len(steps)} steps; v1 has room for {MOST_ANCESTORS}")
     made: list[V1Made] = []
     for number, (step, layer) in enumerate(steps, 1):
         parent = {"parent": made[-1].id} if made else {}

@@ -4,7 +4,8 @@ Rules:
 * Redirects, cookies, decompression and the proxies of the environment are switched off in the client; those decisions
   are made elsewhere.
 * Nothing is read ahead while an answer is being opened: a cut there would lose bytes that had arrived.
-* Whatever the client raises becomes a NetworkFault that names the host and what happened.
+* Whatever the client raises becomes a NetworkFault that names the host and what happened. It is not kept as the cause:
+  its text holds the URL with its query, which may be signed, and a traceback would tell it.
 * A connection from the pool that the server closed meanwhile costs one silent repeat, on a connection of its own.
 """
 
@@ -28,7 +29,7 @@ from dockless.model.errors import InvalidReference, LocalFault, NetworkFault
 from dockless.net.response import Response, unreachable
 from dockless.net.settings import Settings
 from dockless.net.waiting import check, leave, off_main
-from dockless.wire.http import Headers, Request, parse_url, without_query
+from dockless.wire.http import Headers, Request, origin, parse_url, without_query
 from dockless.wire.proxy import proxy_for
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _END = memoryview(b"")
 _POOLED = 32  # idle connections kept for each host
+_LONGEST_COOKIE = 4096  # bytes, with its attributes (RFC 6265, 6.1)
+_MOST_COOKIES = 50  # of a host
 
 
 class _Streamed(Response):
@@ -54,7 +57,7 @@ class _Streamed(Response):
         try:
             chunk = off_main(self._next)
         except DetailedPyreqwestError as error:
-            raise _fault(error, self.request.url, self._idle_timeout) from error
+            raise _fault(error, self.request.url, self._idle_timeout) from None
         return _END if chunk is None else memoryview(chunk)
 
     def close(self) -> None:
@@ -108,13 +111,14 @@ class PooledTransport:
             return self._exchange(self._pooled, request)
         except DetailedPyreqwestError as error:
             if not _is_unanswered(error):
-                raise _fault(error, request.url, self._settings.idle_timeout) from error
+                raise _fault(error, request.url, self._settings.idle_timeout) from None
         # The other connections of the pool may be as dead as this one was.
-        self._unpooled = self._unpooled or _client(self._settings, idle=0)
+        with self._lock:
+            unpooled = self._unpooled = self._unpooled or _client(self._settings, idle=0)
         try:
-            return self._exchange(self._unpooled, request)
+            return self._exchange(unpooled, request)
         except DetailedPyreqwestError as error:
-            raise _fault(error, request.url, self._settings.idle_timeout) from error
+            raise _fault(error, request.url, self._settings.idle_timeout) from None
 
     def _uploading(self) -> "Uploads":
         from dockless.net.upload import Uploads  # noqa: PLC0415 - slow to import, and most runs send nothing
@@ -126,16 +130,16 @@ class PooledTransport:
     def _exchange(self, client: SyncClient, request: Request) -> Response:
         try:
             builder = client.request(request.method, request.url).streamed_read_buffer_limit(0)
-        except ValueError as error:
-            raise NetworkFault(f"{without_query(request.url)}: not a host that can be asked") from error
+        except ValueError:
+            raise NetworkFault(f"{without_query(request.url)}: not a host that can be asked") from None
         builder = builder.header("Accept-Encoding", "identity")
         if request.method not in {"GET", "HEAD"}:
             builder = builder.header("Content-Length", "0")
         try:
             for name, value in request.headers:
                 builder = builder.header(name, value, is_sensitive=True)
-        except ValueError as error:
-            raise InvalidReference(f"{request}: a header that cannot be sent") from error
+        except ValueError:
+            raise InvalidReference(f"{request}: a header that cannot be sent") from None
         return _Streamed(request, builder.build_streamed(), self._settings.idle_timeout)
 
     def close(self) -> None:
@@ -148,25 +152,29 @@ class PooledTransport:
 
 
 class Cookies:
-    """The cookies that servers set, each kept for the hosts it belongs to (RFC 6265). Safe to share between threads."""
+    """The cookies that servers set (RFC 6265), each for its host alone. Safe to share between threads.
+
+    A `Domain` widens nothing: the client would take `com` for one, and one registry's cookie is not for the next.
+    Cookies that cannot be sent back, or are too long, are left; a host that sets too many begins anew.
+    """
 
     def __init__(self) -> None:
-        self._store = CookieStore()
+        self._stores: dict[str, CookieStore] = {}
 
     def keep(self, headers: Headers, url: str) -> None:
         """Take the cookies of an answer from `url`; what is not a cookie, or another host's, is left."""
         for cookie in headers.all("set-cookie"):
-            try:
-                self._store.insert(cookie, url)
-            except ValueError:
-                continue
+            store = self._stores.setdefault(origin(url)[1], CookieStore())
+            with suppress(ValueError):
+                if len(cookie) <= _LONGEST_COOKIE and cookie.isascii() and cookie.isprintable():
+                    store.insert(cookie, url)
+            if len(store.get_all_any()) > _MOST_COOKIES:
+                store.clear()
 
     def matching(self, url: str) -> list[str]:
         """Return the cookies that a request to `url` carries, `name=value` each."""
-        try:
-            return [cookie.stripped() for cookie in self._store.matches(url)]
-        except ValueError:  # not a host that could have set one
-            return []
+        store = self._stores.get(origin(url)[1])
+        return [cookie.stripped() for cookie in store.matches(url)] if store else []
 
 
 def _headers(sent: HeaderMap) -> Headers:

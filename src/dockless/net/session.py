@@ -4,6 +4,7 @@ Rules:
 * At most ten redirects. What leaves the origin goes without `Authorization` and without cookies.
 * Candidates are asked in turn and the first success wins; only when all have failed comes a pause and another round.
 * JSON bodies are read up to 8 MiB, error bodies up to 64 KiB.
+* What may go on after a fault counts its tries since the last progress (`Tries`), not since the beginning.
 * What a server warns of is told once. A pause that it asks for with a 429 is kept by all who ask it.
 """
 
@@ -35,7 +36,7 @@ from dockless.net.response import Response
 from dockless.net.settings import Settings
 from dockless.net.waiting import pause
 from dockless.wire.http import MOST_REDIRECTS, REDIRECTS, Request, origin, redirected, warnings, without_query
-from dockless.wire.retry import pause_before_retry, retry_after
+from dockless.wire.retry import is_transient, pause_before_retry, retry_after
 
 T = TypeVar("T")
 
@@ -85,6 +86,8 @@ class Session:
                 try:
                     return name, read(send(request))
                 except _PLACE_FAULTS as fault:
+                    if fault.hint == InvalidDocument.usual_hint:
+                        fault.hint = _NO_REGISTRY
                     faults.append((name, fault))
             tried += 1
             wait = pause_before_retry(
@@ -143,7 +146,37 @@ class Session:
         return structs.replace(request, headers=(*request.headers, ("Cookie", "; ".join(cookies))))
 
 
-_WHO = "Give credentials with -u and --password-stdin, or others. Many registries say so of what is not there, too."
+class Tries:
+    """Counts how often something was tried since it last got on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._tried = 0
+
+    def anew(self) -> None:
+        """Count from the beginning."""
+        self._tried = 0
+
+    def after(self, fault: DocklessError, where: str = "") -> None:
+        """Wait until another try is due, and tell of it with `where` it failed. Raises `fault` after the last one."""
+        self._tried += 1
+        policy = self._session.settings.retry
+        wait = policy.first_pause if self._tried < policy.attempts else None
+        if is_transient(fault):
+            chance = random.random()  # noqa: S311 - jitter
+            # No time has passed: a blob that was on its way for an hour is no reason to give up.
+            wait = pause_before_retry(policy, [fault], tried=self._tried, elapsed=0.0, chance=chance)
+        if wait is None:
+            raise fault
+        self._session.observe(Retrying(f"{fault}{where}", wait))
+        pause(wait)
+
+
+_WHO = (
+    "Give credentials, or others: -u and --password-stdin; for a copy --from-username or --to-username. "
+    "Many registries say so of what is not there, too."
+)
+_NO_REGISTRY = "Is this a registry, and not a page in front of one? `dockless ping` tells."
 _PLACE_FAULTS = (NetworkFault, RemoteFault, NotFound, Unauthorized, Denied, InvalidDocument, VerificationFailed)
 
 
@@ -190,6 +223,8 @@ def _status_fault(response: Response, words: str) -> DocklessError:
         return Denied(message, status=status, hint="These credentials are not enough for what was asked.")
     wait = retry_after(response.headers.first("retry-after"), time.time())
     hint = "" if wait is None else f"The registry asks for a pause of {wait:g} s."
+    if status == 405:
+        hint = "The registry does not do this; it may be there to be read only."
     if status == 429:
         hint = hint or "The registry limits how often it is asked; try again later."
         return RateLimited(message, status=status, hint=hint, retry_after=wait)

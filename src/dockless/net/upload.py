@@ -4,6 +4,7 @@ Rules:
 * The body is read on the thread that sends it: its source may itself be an answer under way. What it raises is raised,
   and the connection that was begun with it is closed; so it is when there are more or fewer bytes than were announced.
 * An answer that comes before the body is through ends the sending: it is a refusal, and what it says counts.
+* Answers before the answer (1xx) are passed over, a hundred at most.
 * A connection from the pool that the server closed meanwhile is dropped unseen; one that it closes in that moment costs
   one silent repeat of a small PUT, with the source opened anew. Anything larger is for the upload's own recovery.
 * The idle timeout is for each write, however slow the whole. After the last one the server may take its time: it has a
@@ -17,7 +18,6 @@ import socket
 import ssl
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -27,6 +27,7 @@ from dockless.model.errors import InvalidReference, LocalFault, NetworkFault, Si
 from dockless.net.response import Response, unreachable
 from dockless.net.settings import Settings
 from dockless.net.waiting import check
+from dockless.wire.auth import Credential
 from dockless.wire.http import Body, Headers, Request, origin
 from dockless.wire.proxy import proxy_for
 from dockless.wire.stream import BytesReader, Reader
@@ -36,6 +37,7 @@ _SLOWEST_CHECK = 20 << 20  # bytes per second that a server takes to look throug
 _REPEATED = 1 << 20  # bytes that are sent again without a word
 _POOLED = 16  # idle connections kept for each origin
 _KEPT = 60.0  # seconds that one is kept
+_MOST_INTERIM = 100
 _TLS_BLOCK = 64 << 10  # bytes; a write over TLS returns when all of it is out, and is deaf until then
 
 Place = tuple[str, str, int]
@@ -170,8 +172,8 @@ class Uploads:
             connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
                 connection.putheader(name, value.encode())
-        except ValueError as error:
-            raise InvalidReference(f"{request}: a header that cannot be sent") from error
+        except ValueError:  # its text holds the header
+            raise InvalidReference(f"{request}: a header that cannot be sent") from None
         connection.endheaders()
 
     def _pooled(self, place: Place) -> http.client.HTTPConnection | None:
@@ -205,6 +207,11 @@ class Uploads:
         return connection
 
     def _connection(self, place: Place, proxy: str | None) -> http.client.HTTPConnection:
+        connection = self._unconnected(place, proxy)
+        connection.response_class = _LastAnswer
+        return connection
+
+    def _unconnected(self, place: Place, proxy: str | None) -> http.client.HTTPConnection:
         scheme, host, port = place
         way, to_host, to_port = origin(proxy) if proxy else place
         timeout = self._settings.connect_timeout
@@ -260,10 +267,22 @@ class _Begun(io.RawIOBase):
         return 1
 
 
+class _LastAnswer(http.client.HTTPResponse):
+    """An answer that is none of those before the answer, of which http.client knows one, and takes any number."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM):
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if found[1] == 101 or not 100 <= found[1] < 200:
+                return found
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("too many answers before the answer")
+
+
 def _answer(connection: http.client.HTTPConnection, method: str, early: bytes | None) -> http.client.HTTPResponse:
     if not early:
         return connection.getresponse()
-    answer = http.client.HTTPResponse(cast("socket.socket", _Begun(connection.sock, early)), method=method)
+    answer = _LastAnswer(cast("socket.socket", _Begun(connection.sock, early)), method=method)
     answer.begin()
     return answer
 
@@ -296,15 +315,13 @@ def _proxy_authorization(proxy: str | None) -> list[tuple[str, str]]:
     parts = urlsplit(proxy or "")
     if not parts.username:
         return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return [("Proxy-Authorization", "Basic " + b64encode(pair.encode()).decode("ascii"))]
+    return [("Proxy-Authorization", Credential(unquote(parts.username), unquote(parts.password or "")).basic)]
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.verify_flags &= (
-        ~ssl.VERIFY_X509_STRICT
-    )  # on since Python 3.13; private authorities are often not that strict
+    # Strict since Python 3.13; private authorities are often not that strict.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if settings.ca_file is not None:
         try:
             context.load_verify_locations(settings.ca_file)

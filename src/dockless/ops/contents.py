@@ -3,6 +3,7 @@
 Rules:
 * Documents are read whole, up to 8 MiB, and verified; what was read is remembered, up to 16 MiB in all.
 * Content that a descriptor embeds (`data`) is used when it is what the descriptor promises, and ignored when it is not.
+* What was brought to the destination before a copy asks for it, by the source or by a conversion, is known here.
 * Indexes nest at most 32 deep, and below one root there are at most 100,000 pieces of content.
 """
 
@@ -12,11 +13,12 @@ from functools import partial
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest
-from dockless.model.documents import Document, Index, parse_document
-from dockless.model.errors import InvalidDocument
-from dockless.model.media_types import INDEXES, MANIFESTS
+from dockless.model.documents import Document, Index, Manifest, parse_document
+from dockless.model.errors import InvalidDocument, SizeMismatch
+from dockless.model.image_config import ImageConfig, parse_image_config
+from dockless.model.media_types import CONFIGS, INDEXES, MANIFESTS
 from dockless.model.platform import Platform
-from dockless.stores.base import Readable
+from dockless.stores.base import Deliverer, Readable
 from dockless.wire.stream import BytesReader, DigestSum, Reader, read_document
 
 DEEPEST = 32
@@ -29,6 +31,7 @@ class Contents:
 
     def __init__(self, source: Readable) -> None:
         self.source = source
+        self.delivered: set[Digest] = set()
         self._kept: dict[Digest, bytes] = {}
         self._room = _MOST_KEPT
         self._lock = threading.Lock()
@@ -48,6 +51,8 @@ class Contents:
         if raw is None:
             raw = read_document(wanted, partial(self.open, wanted))
             self._remember(wanted, raw)
+        elif len(raw) != wanted.size:
+            raise SizeMismatch(f"{wanted.digest} has {len(raw)} bytes, {wanted.size} were promised")
         return parse_document(wanted, raw)
 
     def plain(self, wanted: Descriptor) -> Descriptor:
@@ -55,7 +60,12 @@ class Contents:
         here = _embedded(wanted)
         if here is not None:
             self._remember(wanted, here)
-        return Descriptor(wanted.media_type, wanted.digest, wanted.size)
+        return wanted.plain
+
+    def is_delivered(self, digest: Digest) -> bool:
+        """Say whether content was brought and told of before a copy asks for it."""
+        source = self.source
+        return digest in self.delivered or (isinstance(source, Deliverer) and digest in source.delivered)
 
     def _remember(self, wanted: Descriptor, raw: bytes) -> None:
         with self._lock:
@@ -86,12 +96,19 @@ def manifests(contents: Contents, roots: Iterable[Descriptor]) -> Iterator[Descr
             waiting += [(child, depth + 1) for child in reversed(below) if child.media_type in INDEXES | MANIFESTS]
 
 
+def config_of(contents: Contents, manifest: Manifest) -> ImageConfig | None:
+    """Return an image's config, None for an artifact. Raises InvalidDocument, VerificationFailed and others."""
+    if manifest.config.media_type not in CONFIGS:
+        return None
+    return parse_image_config(contents.document(manifest.config).raw, f"the config {manifest.config.digest}")
+
+
 def check_bounds(count: int, depth: int) -> None:
     """Raise InvalidDocument when a graph is larger than any image is."""
     if count > MOST:
         raise InvalidDocument(f"there are more than {MOST} manifests and blobs", hint=_NO_IMAGE)
     if depth > DEEPEST:
-        raise InvalidDocument(f"its indexes are nested more than {DEEPEST} deep", hint=_NO_IMAGE)
+        raise InvalidDocument(f"what it holds is nested more than {DEEPEST} deep", hint=_NO_IMAGE)
 
 
 _NO_IMAGE = "No image is like that: it was made to keep its readers busy."
@@ -101,6 +118,6 @@ def _embedded(wanted: Descriptor) -> bytes | None:
     """Return the content that a descriptor brings along, if it is right (OCI image-spec, descriptor.md, `data`)."""
     if wanted.data is None:
         return None
-    total = DigestSum(wanted.digest.partition(":")[0])
+    total = DigestSum.like(wanted.digest)
     total.update(memoryview(wanted.data))
     return wanted.data if str(total) == wanted.digest else None

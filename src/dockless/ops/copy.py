@@ -103,10 +103,7 @@ class _Copy:
         target = name if new_name is None else new_name
         there = self._named(target) if target and not is_digest(target) else None
         given = self._given(name, there)
-        if given.media_type in SCHEMA1:
-            root = self._wanted(Contents(self._destination), self._converted(given))
-        else:
-            root = self._wanted(self._contents, given)
+        root = self._wanted(self._converted(given))
         changed = root.digest != given.digest
         if not target or (changed and new_name is None and is_digest(name)):
             target = root.digest
@@ -139,38 +136,37 @@ class _Copy:
         source = self._contents.source
         with at("source"):
             if not isinstance(source, NamedFetcher):
-                return _plain(source.resolve(name))
+                return source.resolve(name).plain
             if there is not None and not self._options.platforms:
                 found = source.resolve(name)
                 if found.digest == there.digest:
-                    return _plain(found)
+                    return found.plain
             found, raw = source.fetch_named(name)
             self._contents.keep(found, raw)
-            return _plain(found)
+            return found.plain
 
     def _converted(self, given: Descriptor) -> Descriptor:
-        """Return the image that a manifest of schema 1 becomes; it is at the destination then."""
+        """Return the image that a manifest of schema 1 becomes, whose layers are at the destination then."""
+        if given.media_type not in SCHEMA1:
+            return given
         if self._options.dry_run:
             raise Unsupported(
                 f"{given.digest} is of Docker's schema 1: what it becomes is known when its layers are read"
             )
-        with at("source", given):
-            raw = self._contents.document(given).raw
-        source, options = self._contents.source, self._options
-        return convert(source, given, raw, self._destination, jobs=options.jobs, observe=self._observe)
+        return convert(self._contents, given, self._destination, jobs=self._options.jobs, observe=self._observe)
 
-    def _wanted(self, contents: Contents, given: Descriptor) -> Descriptor:
+    def _wanted(self, given: Descriptor) -> Descriptor:
         """Return what of a manifest or an index is wanted."""
         wanted = self._options.platforms
         if not wanted:
             return given
         with at("source", given):
-            there = images(contents, given)
-        chosen = pick(there, wanted[0]) if len(wanted) == 1 else narrow(contents, given, wanted, there)
+            there = images(self._contents, given)
+        chosen = pick(there, wanted[0]) if len(wanted) == 1 else narrow(self._contents, given, wanted, there)
         if chosen.digest != given.digest:
             some = ", ".join(map(str, wanted))
             self._observe(Notice(f"the digest changes: of {given.digest} only {some} is copied, as {chosen.digest}"))
-        return _plain(chosen)
+        return chosen.plain
 
     def _copy_referrers(self, root: Descriptor) -> int:
         """Copy what refers to `root`, and return how much that is."""
@@ -196,8 +192,3 @@ class _Copy:
         if not self._options.dry_run:
             with at("destination", target):
                 self._destination.tag(target, name)
-
-
-def _plain(found: Descriptor) -> Descriptor:
-    """Return a descriptor without what one place says of it."""
-    return Descriptor(found.media_type, found.digest, found.size)

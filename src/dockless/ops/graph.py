@@ -26,7 +26,7 @@ from dockless.model.media_types import DOCUMENTS, SCHEMA1
 from dockless.net.waiting import Crew
 from dockless.ops.contents import Contents, check_bounds
 from dockless.ops.sides import at, send
-from dockless.stores.base import Deliverer, Mounter, Store
+from dockless.stores.base import Mounter, Store
 
 _REQUESTS = 8  # small things under way at once, at least
 _SMALL = 1 << 20  # bytes
@@ -171,7 +171,7 @@ class Graph:
             self._look_later(node)
 
     def _end(self, node: _Node, ending: _Ending) -> None:
-        is_delivered = self._is_delivered(node.content)
+        is_delivered = self._contents.is_delivered(node.content.digest)
         if is_delivered and ending == "present":
             ending = "copied"
         node.ending = ending
@@ -187,10 +187,6 @@ class Graph:
             if not parent.left:
                 self._send_later(parent)
         node.parents = []
-
-    def _is_delivered(self, content: Descriptor) -> bool:
-        source = self._contents.source
-        return isinstance(source, Deliverer) and content.digest in source.delivered
 
     def _tell(self, blob: Descriptor, ending: _Ending) -> None:
         if ending == "foreign":
@@ -228,7 +224,8 @@ class Graph:
         if self._dry_run:
             return "copied"
         wanted = node.content
-        observe = ignore if node.is_document or self._is_delivered(wanted) else self._observe
+        is_told = node.is_document or self._contents.is_delivered(wanted.digest)
+        observe = ignore if is_told else self._observe
         try:
             is_copied = send(self._destination, wanted, partial(self._contents.open, wanted), observe)
         except CopyFault as fault:

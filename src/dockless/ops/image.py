@@ -25,13 +25,13 @@ from dockless.model.errors import (
     Unsupported,
     VerificationFailed,
 )
-from dockless.model.image_config import History, ImageConfig, parse_image_config
-from dockless.model.media_types import CONFIGS, MANIFESTS, SCHEMA1
+from dockless.model.image_config import History, ImageConfig
+from dockless.model.media_types import MANIFESTS, SCHEMA1
 from dockless.model.platform import Platform, parse_platform
 from dockless.model.printable import printable
 from dockless.model.v1_documents import V1Config
 from dockless.net.waiting import each, off_main
-from dockless.ops.contents import Contents, manifests
+from dockless.ops.contents import Contents, config_of, manifests
 from dockless.ops.platforms import Images, images, pick
 from dockless.stores.base import NamedFetcher, Readable
 
@@ -181,13 +181,6 @@ def view(contents: Contents, name: str, root: Descriptor, platform: Platform | N
         platforms=tuple(there),
         layers=_layers(manifest, config),
     )
-
-
-def config_of(contents: Contents, manifest: Manifest) -> ImageConfig | None:
-    """Return an image's config, None for an artifact. Raises InvalidDocument, VerificationFailed and others."""
-    if manifest.config.media_type not in CONFIGS:
-        return None
-    return parse_image_config(contents.document(manifest.config).raw, f"the config {manifest.config.digest}")
 
 
 def size_of(manifest: Manifest) -> int:

@@ -1,5 +1,7 @@
 """What there is to know about a v1 image without its layers' bytes."""
 
+from functools import partial
+
 import msgspec
 
 from dockless.model.image_id import ImageId
@@ -33,7 +35,7 @@ class ImageSummary(msgspec.Struct, frozen=True):
 
 def inspect(source: V1Source, image_id: ImageId, jobs: int = 8) -> ImageSummary:
     """Ask for the JSON of an image and all it stands on. Raises what the source raises, and InvalidDocument."""
-    images = each([lambda one=one: source.image(one) for one in source.ancestry(image_id)], jobs)  # type: ignore[misc]
+    images = each([partial(source.image, one) for one in source.ancestry(image_id)], jobs)
     return ImageSummary(
         id=image_id,
         config=_config(images[0]),

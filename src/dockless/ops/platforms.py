@@ -16,11 +16,11 @@ from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest
 from dockless.model.documents import Index, Manifest
 from dockless.model.errors import NotFound
-from dockless.model.image_config import parse_image_config
-from dockless.model.media_types import CONFIGS, INDEXES, MANIFESTS
+from dockless.model.media_types import INDEXES, MANIFESTS
 from dockless.model.platform import Platform
+from dockless.model.printable import printable
 from dockless.model.v1_documents import decode
-from dockless.ops.contents import Contents, manifests
+from dockless.ops.contents import Contents, config_of, manifests
 from dockless.stores.base import Readable
 
 _REFERENCE = "vnd.docker.reference.digest"
@@ -107,16 +107,11 @@ class _Smaller:
 def _configured(contents: Contents, image: Descriptor) -> Platform:
     """Return the platform that an image's config says; one without an OS when it says none, or is no image's."""
     document = contents.document(image)
-    if not isinstance(document, Manifest) or document.config.media_type not in CONFIGS:
-        return Platform()
-    raw = contents.document(document.config).raw
-    config = parse_image_config(raw, f"the config {document.config.digest}")
-    return Platform(
-        os=config.os, architecture=config.architecture, variant=config.variant, os_version=config.os_version
-    )
+    config = config_of(contents, document) if isinstance(document, Manifest) else None
+    return config.platform if config else Platform()
 
 
 def _missing(wanted: Sequence[Platform], there: Images) -> NotFound:
-    listed = ", ".join(dict.fromkeys(str(platform) for _, platform in there)) or "none"
+    listed = printable(", ".join(dict.fromkeys(str(platform) for _, platform in there)) or "none", 2000)
     asked = ", ".join(map(str, wanted))
     return NotFound(f"there is no {asked} in it; it has: {listed}", hint="Name one of them with --platform.")

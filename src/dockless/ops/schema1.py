@@ -2,7 +2,8 @@
 
 Rules:
 * The manifest knows no sizes and no diff ids: the source is asked for the sizes, and each layer is read once, through
-  the sum of what it unpacks to and straight into the destination; one that is there already is read there.
+  the sum of what it unpacks to and straight into the destination; one that is there already is read there. Config and
+  manifest are kept for the copy of the graph, which follows.
 * Layers that Docker marked as holding nothing (`throwaway`) are dropped, and stay in the history. Nothing else is.
 * The same manifest gives the same image on any day. That the digest changes is told.
 """
@@ -16,44 +17,40 @@ from dockless.model.events import BlobFinished, Notice, Observer, ignore
 from dockless.model.schema1 import parse_schema1
 from dockless.model.v1_synthesis import Layer, layer_media_type, oci_from_v1
 from dockless.net.waiting import each
+from dockless.ops.contents import Contents
 from dockless.ops.sides import at, send
 from dockless.stores.base import BlobFinder, Readable, Store
-from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, Source, promise_of, pump
+from dockless.wire.stream import CheckedReader, DigestSum, Reader, Source, promise_of, pump
 from dockless.wire.unpack import UnpackedSum
 
 
 def convert(
-    source: Readable,
-    descriptor: Descriptor,
-    raw: bytes,
-    destination: Store,
-    *,
-    jobs: int = 4,
-    observe: Observer = ignore,
+    contents: Contents, descriptor: Descriptor, destination: Store, *, jobs: int = 4, observe: Observer = ignore
 ) -> Descriptor:
-    """Copy the layers of a manifest of schema 1, and push the OCI image they make; return its manifest's descriptor.
+    """Copy the layers of a manifest of schema 1, and return the manifest of the OCI image that they make.
 
-    `raw` is the manifest as the source gave it, signatures included. Raises CopyFault.
+    `contents` keeps that and its config, and knows which layers were copied now. Raises CopyFault.
     """
     with at("source", descriptor):
-        manifest = parse_schema1(descriptor, raw)
+        manifest = parse_schema1(descriptor, contents.document(descriptor).raw)
     digests = tuple(dict.fromkeys(layer.digest for layer in manifest.layers if not layer.throwaway))
-    moved = each([partial(_move, source, digest, destination, observe) for digest in digests], jobs)
+    moved = each([partial(_move, contents, digest, destination, observe) for digest in digests], jobs)
     layers = dict(zip(digests, moved, strict=True))
     with at("source", descriptor):
         image = oci_from_v1(
             [layer.v1 for layer in manifest.layers],
             [None if layer.throwaway else layers[layer.digest] for layer in manifest.layers],
         )
-    for made, content in ((image.config, image.config_raw), (image.manifest, image.manifest_raw)):
-        send(destination, made, partial(BytesReader, content), ignore)
+    contents.keep(image.config, image.config_raw)
+    contents.keep(image.manifest, image.manifest_raw)
     old, new = descriptor.digest, image.manifest.digest
     observe(Notice(f"the digest changes: {old} is a manifest of Docker's schema 1, and becomes {new}"))
     return image.manifest
 
 
-def _move(source: Readable, digest: Digest, destination: Store, observe: Observer) -> Layer:
+def _move(contents: Contents, digest: Digest, destination: Store, observe: Observer) -> Layer:
     """Copy one layer, and return what it is."""
+    source = contents.source
     with at("source"):
         found = source.find_blob(digest) if isinstance(source, BlobFinder) else source.resolve(digest)
     tee = _Tee(found, partial(source.fetch, found))
@@ -61,7 +58,9 @@ def _move(source: Readable, digest: Digest, destination: Store, observe: Observe
     total = tee.total if str(tee.digest) == found.digest else _read_again(destination, found)
     with at("source", found):
         diff_id = Digest(str(total))
-    observe(BlobFinished(digest, found.size, True if is_copied else None))
+    if is_copied:
+        contents.delivered.add(digest)
+        observe(BlobFinished(digest, found.size, verified=True))
     return Layer(Descriptor(layer_media_type(total.compression), digest, found.size), diff_id)
 
 
@@ -82,7 +81,7 @@ class _Tee:
     """
 
     def __init__(self, wanted: Descriptor, source: Source) -> None:
-        self.digest = DigestSum(wanted.digest.partition(":")[0])
+        self.digest = DigestSum.like(wanted.digest)
         self.total = UnpackedSum()
         self._seen = 0
         self._source = source

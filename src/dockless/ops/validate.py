@@ -25,8 +25,8 @@ from dockless.model.media_types import CONFIGS, DOCUMENTS, SCHEMA1
 from dockless.model.platform import Platform
 from dockless.model.printable import printable
 from dockless.net.waiting import check, each, off_main
-from dockless.ops.contents import Contents, check_bounds
-from dockless.ops.image import config_of, find, is_of_content
+from dockless.ops.contents import Contents, check_bounds, config_of
+from dockless.ops.image import find, is_of_content
 from dockless.ops.platforms import images, pick
 from dockless.stores.base import Readable
 from dockless.wire.stream import CheckedReader, promise_of
@@ -104,11 +104,9 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 class _Read(msgspec.Struct):
-    """A document that was read, the config if it is an image's, and what is wrong with the two."""
+    """What is below a document that was read, and what is wrong with it and with its image's config."""
 
-    place: _Place
-    document: Document | None = None
-    config: ImageConfig | None = None
+    below: list[_Place] = []
     findings: list[Finding] = []
 
 
@@ -128,13 +126,14 @@ class _Check:
         findings: list[Finding] = []
         waiting, depth = self._new_documents([_Place(root, "")]), 0
         while waiting:
-            read = each([partial(self._read, place) for place in waiting], self._jobs)
-            waiting = []
-            for one in read:
-                findings += one.findings
-                waiting += self._new_documents(_below(one))
-            depth += 1
-            check_bounds(len(self._documents) + len(self._configs) + len(self._blobs), depth)
+            below, depth = list[_Place](), depth + 1
+            for start in range(0, len(waiting), self._jobs):
+                now = waiting[start : start + self._jobs]
+                for one in each([partial(self._read, place) for place in now], self._jobs):
+                    findings += one.findings
+                    below += self._new_documents(one.below)
+                check_bounds(len(self._documents) + len(self._configs) + len(self._blobs), depth)
+            waiting = below
         for found in each([partial(self._blob, places) for places in self._blobs.values()], self._jobs):
             findings += found
         small = self._documents | self._configs
@@ -163,18 +162,23 @@ class _Check:
         return new
 
     def _read(self, place: _Place) -> _Read:
-        read = _Read(place)
+        read = _Read()
+        document: Document | None = None
+        config: ImageConfig | None = None
         with place.collecting(read.findings):
             if place.descriptor.media_type in SCHEMA1:
                 raise Unsupported("it is a manifest of Docker's schema 1, which is not checked here")
-            read.document = self._contents.document(place.descriptor)
-        if isinstance(read.document, Manifest):
-            config = place.below("config", read.document.config)
-            with config.collecting(read.findings):
-                read.config = config_of(self._contents, read.document)
-            if read.config is not None:
-                misfits = _misfits(read.document, read.config, place.descriptor.platform)
-                read.findings += map(config.wrong, misfits)
+            document = self._contents.document(place.descriptor)
+        if isinstance(document, Manifest):
+            of_config = place.below("config", document.config)
+            with of_config.collecting(read.findings):
+                config = config_of(self._contents, document)
+            if config is not None:
+                read.findings += map(of_config.wrong, _misfits(document, config, place.descriptor.platform))
+        for one in _below(place, document, config):
+            self._contents.plain(one.descriptor)  # what it embeds is remembered
+            bare = msgspec.structs.replace(one.descriptor, annotations=None, data=None)
+            read.below.append(msgspec.structs.replace(one, descriptor=bare))
         return read
 
     def _blob(self, places: list[_Place]) -> list[Finding]:
@@ -205,14 +209,13 @@ class _Check:
         return total
 
 
-def _below(read: _Read) -> Iterator[_Place]:
-    document, place = read.document, read.place
+def _below(place: _Place, document: Document | None, config: ImageConfig | None) -> Iterator[_Place]:
     if isinstance(document, Index):
         for number, one in enumerate(document.manifests):
             yield place.below(f"manifests[{number}]", one)
     elif isinstance(document, Manifest):
         yield place.below("config", document.config)
-        diff_ids = iter((read.config and read.config.rootfs.diff_ids) or ())
+        diff_ids = iter((config and config.rootfs.diff_ids) or ())
         for number, one in enumerate(document.layers):
             diff_id = next(diff_ids, None)
             yield place.below(f"layers[{number}]", one, None if _packing(one) is None else diff_id)

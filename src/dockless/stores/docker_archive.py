@@ -42,11 +42,12 @@ from dockless.model.events import Notice
 from dockless.model.image_config import parse_image_config
 from dockless.model.layout_index import EMPTY, INDEX_FILE_NAME, REF_NAME, LayoutIndex, blob_path
 from dockless.model.media_types import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST
-from dockless.model.platform import Platform
+from dockless.model.platform import LINUX_AMD64, Platform
 from dockless.model.printable import printable
 from dockless.model.reference import parse_reference
 from dockless.net.waiting import check, each
 from dockless.stores.archived_layout import OpenArchive
+from dockless.stores.files import local_faults
 from dockless.stores.layout import choice
 from dockless.stores.oci_archive import OciArchiveWriter
 from dockless.stores.shared_file import SharedFile
@@ -56,7 +57,6 @@ from dockless.wire.stream import DigestSum, pump
 _JOBS = 4
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _LAYERS = {"": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
-_USUAL_PLATFORM = Platform(os="linux", architecture="amd64")
 
 
 class DockerArchive(OpenArchive):
@@ -191,7 +191,7 @@ class DockerArchive(OpenArchive):
         read = each([partial(self._layer, entry) for entry in unread], _JOBS)
         self._layers.update(zip(unread, read, strict=True))
         layers = [self._layers[entry] for entry in entries]
-        _check_diff_ids(config, layers, f"{image.config} in {self.path}")
+        _check_diff_ids(config, layers, f"{printable(image.config, 160)} in {self.path}")
         body = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -217,7 +217,8 @@ class DockerArchive(OpenArchive):
     def _keep(self, raw: bytes) -> tuple[SharedFile, Entry]:
         """Keep a document that the archive does not hold."""
         if self._made is None:
-            self._made = SharedFile(self.path, tempfile.TemporaryFile())  # noqa: SIM115 - closed with the archive
+            with local_faults(Path(tempfile.gettempdir())):
+                self._made = SharedFile(self.path, tempfile.TemporaryFile())  # noqa: SIM115 - closed with the archive
         entry = Entry(self._made.size, len(raw))
         self._made.write(raw, entry.offset)
         return self._made, entry
@@ -304,14 +305,15 @@ class DockerArchiveWriter(OciArchiveWriter):
         there = [one for one in images if all(map(self.exists, one.successors))]
         if not there:
             return None
-        usual = (one for one in there if (one.descriptor.platform or Platform()).satisfies(_USUAL_PLATFORM))
+        usual = (one for one in there if (one.descriptor.platform or Platform()).satisfies(LINUX_AMD64))
         chosen = next(usual, there[0])
         if len(there) > 1:
-            platforms = ", ".join(str(one.descriptor.platform) for one in there)
+            platforms = printable(", ".join(str(one.descriptor.platform) for one in there), 1000)
+            named = printable(str(chosen.descriptor.platform), 100)
             self.observe(
                 Notice(
-                    f"{_tag(root) or root.digest}: of {platforms} {IMAGES_FILE_NAME} names "
-                    f"{chosen.descriptor.platform}; only readers of {INDEX_FILE_NAME} see the others"
+                    f"{printable(_tag(root), 300) or root.digest}: of {platforms} {IMAGES_FILE_NAME} names {named}; "
+                    f"only readers of {INDEX_FILE_NAME} see the others"
                 )
             )
         return chosen

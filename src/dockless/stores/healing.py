@@ -8,15 +8,10 @@ Rules:
 * It ends at the size that is promised, whatever else the server would send.
 """
 
-import random
-
 from dockless.model.errors import InvalidDocument, NetworkFault
-from dockless.model.events import Retrying
 from dockless.net.response import Response
-from dockless.net.session import Session
-from dockless.net.waiting import pause
+from dockless.net.session import Session, Tries
 from dockless.wire.http import without_query
-from dockless.wire.retry import pause_before_retry
 
 _END = memoryview(b"")
 _PROGRESS = 64 << 10  # bytes between two cuts that make the count of tries start anew
@@ -31,11 +26,10 @@ class HealingBody:
     def __init__(self, session: Session, what: str, size: int | None, offset: int) -> None:
         self.size = size
         self.offset = offset
-        self._session = session
         self._what = what
         self._skip = 0
         self._body: Response | None = None
-        self._tried = 0
+        self._tries = Tries(session)
         self._mark = offset
 
     def open(self) -> Response | None:
@@ -90,20 +84,9 @@ class HealingBody:
         self.close()
         self.failed()
         if self.offset - self._mark >= _PROGRESS:
-            self._tried = 0
+            self._tries.anew()
         self._mark = self.offset
-        self._tried += 1
-        wait = pause_before_retry(
-            self._session.settings.retry,
-            [fault],
-            tried=self._tried,
-            elapsed=0.0,
-            chance=random.random(),  # noqa: S311 - jitter
-        )
-        if wait is None:
-            raise fault
-        self._session.observe(Retrying(f"{fault} (at byte {self.offset})", wait))
-        pause(wait)
+        self._tries.after(fault, f" (at byte {self.offset})")
 
     def _place(self) -> str:
         return without_query(self._body.request.url) if self._body else self._what

@@ -17,12 +17,11 @@ from dockless.model.digest import Digest, is_digest
 from dockless.model.documents import LONGEST_DOCUMENT, Document, Index, parse_document
 from dockless.model.errors import InvalidDocument, InvalidReference, NotFound, VerificationFailed
 from dockless.model.layout_index import LayoutIndex, document_type
-from dockless.model.media_types import INDEXES, MANIFESTS
+from dockless.model.media_types import INDEXES, MANIFESTS, OCTETS
 from dockless.model.printable import printable
 from dockless.net.waiting import check
 from dockless.wire.stream import Reader, read_document
 
-_OCTETS = "application/octet-stream"
 _MOST_DOCUMENTS = 100_000
 _MOST_SHOWN = 20
 
@@ -74,7 +73,7 @@ class Layout(ABC):
         size = self.size_of(digest)
         if size is None:
             raise self.absent(digest)
-        return Descriptor(_OCTETS, digest, size)
+        return Descriptor(OCTETS, digest, size)
 
     def predecessors(self, of: Descriptor) -> Iterator[Descriptor]:
         """Yield the manifests that have `of` as their subject, among those that are listed and what these reach."""
@@ -133,7 +132,7 @@ class Layout(ABC):
         size = self.size_of(digest)
         if size is None or size > LONGEST_DOCUMENT:
             return None
-        media_type = document_type(self.read(Descriptor(_OCTETS, digest, size)))
+        media_type = document_type(self.read(Descriptor(OCTETS, digest, size)))
         return Descriptor(media_type, digest, size) if media_type else None
 
 

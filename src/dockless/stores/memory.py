@@ -7,7 +7,7 @@ from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import Digest, is_digest
 from dockless.model.documents import parse_document
 from dockless.model.errors import InvalidDocument, NotFound
-from dockless.model.media_types import DOCUMENTS, INDEXES, MANIFESTS
+from dockless.model.media_types import DOCUMENTS, INDEXES, MANIFESTS, OCTETS
 from dockless.model.printable import printable
 from dockless.wire.stream import BytesReader, CheckedReader, Reader, Source, promise_of, pump
 
@@ -45,7 +45,7 @@ class MemoryStore:
     def find_blob(self, digest: Digest) -> Descriptor:
         """Return a blob's descriptor. Raises NotFound."""
         try:
-            return Descriptor("application/octet-stream", digest, len(self._contents[digest]))
+            return Descriptor(OCTETS, digest, len(self._contents[digest]))
         except KeyError:
             raise NotFound(f"{digest} is not in memory") from None
 

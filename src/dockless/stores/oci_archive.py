@@ -15,7 +15,7 @@ from typing import Self
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest, is_digest
-from dockless.model.documents import LONGEST_DOCUMENT, Index, Opaque
+from dockless.model.documents import LONGEST_DOCUMENT, Index
 from dockless.model.errors import InvalidDocument, InvalidReference, SizeMismatch
 from dockless.model.events import Notice, Observer, ignore
 from dockless.model.layout_index import (
@@ -112,7 +112,7 @@ class OciArchiveWriter(ArchivedLayout):
         if not self.exists(expected):
             raise SizeMismatch(f"{expected.digest} is here, and has not {expected.size} bytes")
         if expected.media_type in DOCUMENTS and not (self._before and self._before.exists(expected)):
-            self._pushed[expected.digest] = Descriptor(expected.media_type, expected.digest, expected.size)
+            self._pushed[expected.digest] = expected.plain
 
     def tag(self, target: Descriptor, name: str) -> None:
         """Let a tag name a manifest that is here; its own digest lists it without a tag. Raises NotFound."""
@@ -158,8 +158,8 @@ class OciArchiveWriter(ArchivedLayout):
         below = {child.digest for one in documents if isinstance(one, Index) for child in one.manifests}
         for one in documents:
             if one.descriptor.digest not in below:
-                subject = None if isinstance(one, Opaque) else one.subject
-                self._index = self._index.with_entry((subject and one.as_referrer(subject)) or one.descriptor)
+                referrer = one.subject and one.as_referrer(one.subject)
+                self._index = self._index.with_entry(referrer or one.descriptor)
 
     def _carry_over(self, before: OpenArchive) -> None:
         for digest in before.digests():

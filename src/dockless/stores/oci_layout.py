@@ -6,7 +6,8 @@ Rules:
 * `index.json` is read, changed and replaced in one step under a lock, so that no process loses what another wrote.
 * A manifest that is pushed and has a subject is listed without a tag, or nobody would find it again; one without is
   listed when it gets a tag, or its digest for one.
-* A link is not followed to a blob. Other files are none of our business; our own temporary ones begin with a dot.
+* A link is not followed to a blob, nor to the directories of blobs. Other files are none of our business; our own
+  temporary ones begin with a dot.
 """
 
 import threading
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest, is_digest
-from dockless.model.documents import LONGEST_DOCUMENT, Opaque, parse_document
-from dockless.model.errors import InvalidDocument, InvalidReference, NotFound
+from dockless.model.documents import LONGEST_DOCUMENT, parse_document
+from dockless.model.errors import InvalidDocument, InvalidReference, LocalFault, NotFound
 from dockless.model.events import Observer, ignore
 from dockless.model.layout_index import (
     EMPTY,
@@ -90,7 +91,7 @@ class OciLayout(Layout):
         """Take content in, and verify it."""
         is_document = expected.media_type in DOCUMENTS
         if is_document and expected.size > LONGEST_DOCUMENT:
-            raise InvalidDocument(f"{expected.digest} has {expected.size} bytes, more than any document has")
+            raise InvalidDocument(f"{expected.digest} has {expected.size} bytes, too many for a document")
         if not self.exists(expected):
             self._prepare()
         keep(self._blob(expected.digest), self.path, expected, source, ignore if is_document else self._observe)
@@ -134,7 +135,14 @@ class OciLayout(Layout):
                     raise self.absent(target.digest) from None
 
     def _blob(self, digest: Digest) -> Path:
-        return self.path / blob_path(digest)
+        path = self.path / blob_path(digest)
+        for above in (path.parent, path.parent.parent):
+            if above.is_symlink():
+                raise LocalFault(
+                    f"{above} is a symbolic link, which leads out of the layout",
+                    hint="Let the layout's directory itself be the link.",
+                )
+        return path
 
     def _list_referrer(self, manifest: Descriptor) -> None:
         """List a manifest that has a subject; one that cannot be read has none."""
@@ -142,8 +150,7 @@ class OciLayout(Layout):
             document = parse_document(manifest, self.read(manifest))
         except InvalidDocument:
             return
-        subject = None if isinstance(document, Opaque) else document.subject
-        referrer = document.as_referrer(subject) if subject else None
+        referrer = document.subject and document.as_referrer(document.subject)
         if referrer:
             with self._alone():
                 before = self.index

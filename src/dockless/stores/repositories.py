@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dockless.model.errors import InvalidReference, NotFound
 from dockless.model.events import Observer, ignore
+from dockless.model.layout_index import INDEX_FILE_NAME, LAYOUT_FILE_NAME
 from dockless.model.printable import printable
 from dockless.model.reference import is_repository
 from dockless.stores.base import Repository
@@ -23,8 +24,7 @@ from dockless.stores.files import local_faults
 from dockless.stores.memory import MemoryStore
 from dockless.stores.oci_layout import OciLayout
 
-_LAYOUT_FILE = "oci-layout"
-_RESERVED = frozenset({"blobs", "index.json", _LAYOUT_FILE})
+_RESERVED = frozenset({"blobs", INDEX_FILE_NAME, LAYOUT_FILE_NAME})
 _DEEPEST = 32  # components
 _MOST_DIRECTORIES = 100_000
 
@@ -114,7 +114,7 @@ class MemoryRepositories:
 
 def _is_layout(path: Path) -> bool:
     try:
-        return stat.S_ISREG((path / _LAYOUT_FILE).lstat().st_mode)
+        return stat.S_ISREG((path / LAYOUT_FILE_NAME).lstat().st_mode)
     except OSError:
         return False
 

@@ -7,7 +7,7 @@ from typing import IO
 
 from dockless.model.errors import LocalFault
 from dockless.net.waiting import check
-from dockless.stores.files import local_faults
+from dockless.stores.files import begin_flush, local_faults
 
 _CHUNK = 256 << 10  # bytes moved at once through here
 _KERNEL_CHUNK = 32 << 20  # bytes moved at once by the system
@@ -73,8 +73,7 @@ class SharedFile:
 
     def begin_flush(self, begin: int, size: int) -> None:
         """Let the system begin early what `finish` would wait for."""
-        if hasattr(os, "posix_fadvise"):  # on Linux this starts the writing of dirty pages
-            os.posix_fadvise(self.fileno(), begin, size, os.POSIX_FADV_DONTNEED)
+        begin_flush(self.fileno(), begin, size)
 
     def finish(self, size: int) -> None:
         """Let it have `size` bytes, and lie on the disk. Raises LocalFault."""

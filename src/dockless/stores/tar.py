@@ -292,16 +292,17 @@ def compression(head: bytes) -> str:
 
 def _opened(path: Path) -> tuple[SharedFile, str]:
     """Open an archive, unpacked where it is packed; return it, and what it was packed with."""
-    with local_faults(path, "read"):
-        if not path.exists():
-            raise NotFound(f"there is no file {path}", hint="Is the path right?")
-        is_pipe = not path.is_file()
-        file = path.open("rb", buffering=0)
-    shared = SharedFile(path, file)
-    if not is_pipe and not compression(shared.read(BLOCK, 0)):
+    with ExitStack() as stack:
+        with local_faults(path, "read"):
+            if not path.exists():
+                raise NotFound(f"there is no file {path}", hint="Is the path right?")
+            is_pipe = not path.is_file()
+            file = stack.enter_context(path.open("rb", buffering=0))
+        shared = SharedFile(path, file)
+        if is_pipe or compression(shared.read(BLOCK, 0)):
+            return _unpacked(path, file)
+        stack.pop_all()
         return shared, ""
-    with file:
-        return _unpacked(path, file)
 
 
 def _unpacked(path: Path, packed: IO[bytes]) -> tuple[SharedFile, str]:
@@ -309,9 +310,8 @@ def _unpacked(path: Path, packed: IO[bytes]) -> tuple[SharedFile, str]:
     with ExitStack() as stack, local_faults(Path(tempfile.gettempdir())):
         spool = stack.enter_context(tempfile.TemporaryFile())
         try:
-            while chunk := packed.read(_CHUNK):
-                check()
-                for piece in unpacker.feed(memoryview(chunk)):
+            for chunk in _chunks(path, packed):
+                for piece in unpacker.feed(chunk):
                     spool.write(piece)
             for piece in unpacker.finish():
                 spool.write(piece)
@@ -320,3 +320,10 @@ def _unpacked(path: Path, packed: IO[bytes]) -> tuple[SharedFile, str]:
         spool.flush()
         stack.pop_all()
     return SharedFile(path, spool), unpacker.compression
+
+
+def _chunks(path: Path, file: IO[bytes]) -> Iterator[memoryview]:
+    with local_faults(path, "read"):
+        while chunk := file.read(_CHUNK):
+            check()
+            yield memoryview(chunk)

@@ -19,7 +19,7 @@ from pathlib import Path
 from dockless.model.errors import Conflict, LocalFault
 from dockless.model.events import Observer
 from dockless.net.waiting import pause
-from dockless.stores.files import local_faults, locked, sync_directory
+from dockless.stores.files import local_faults, locked, open_regular, sync_directory
 from dockless.stores.shared_file import SharedFile
 from dockless.stores.tar import BLOCK, Entry
 
@@ -67,7 +67,7 @@ class TarWriter:
             if path.exists() and not path.is_file():
                 raise LocalFault(f"cannot write {path}: it is no regular file", hint="Name a file.")
             stack.enter_context(locked(path.with_name(f".{path.name}.lock"), observe))
-            self.file = SharedFile(path, self._partial.open("w+b", buffering=0))
+            self.file = SharedFile(path, open_regular(self._partial, "w+b"))
             stack.callback(self._drop)
             self._stack = stack.pop_all()
 

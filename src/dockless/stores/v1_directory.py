@@ -23,13 +23,12 @@ from dockless.model.errors import InvalidDocument, NotFound
 from dockless.model.events import BlobFinished, Observer, ignore
 from dockless.model.image_id import ImageId, is_image_id, parse_image_id
 from dockless.model.printable import printable
-from dockless.model.v1_documents import V1ImageConfig, decode, image_config
+from dockless.model.v1_documents import MOST_ANCESTORS, V1ImageConfig, decode, image_config
 from dockless.stores.base import V1Image
 from dockless.stores.files import FileReader, arrive, local_faults, locked, write_whole
 from dockless.wire.stream import Reader, Source
 
 _Repositories = dict[str, dict[str, ImageId]]
-_LONGEST_CHAIN = 4096
 
 
 class V1Directory:
@@ -66,7 +65,7 @@ class V1Directory:
             raise NotFound(f"no image {printable(image_id, 80)} in {self.root}")
         parent: str | None = image_id
         while parent:
-            if not is_image_id(parent) or parent in ids or len(ids) >= _LONGEST_CHAIN:
+            if not is_image_id(parent) or parent in ids or len(ids) >= MOST_ANCESTORS:
                 raise InvalidDocument(f"the parents of image {image_id} in {self.root} are not a chain")
             ids.append(ImageId(parent))
             parent = image_config(self._read(ids[-1]), V1ImageConfig, f"JSON of image {parent}").parent
@@ -112,18 +111,17 @@ class V1Directory:
         return here.raw == wanted.raw and len(sizes) == 1 and len(sums) < 2
 
     def _names(self) -> _Repositories:
-        try:
-            raw = (self.root / "repositories").read_bytes()
-        except FileNotFoundError:
-            return {}
-        return decode(raw, _Repositories, str(self.root / "repositories"))
+        path = self.root / "repositories"
+        with local_faults(path, "read"), suppress(FileNotFoundError):
+            return decode(path.read_bytes(), _Repositories, str(path))
+        return {}
 
     def _read(self, image_id: ImageId) -> bytes:
         self._layer(image_id)
-        try:
-            return (self.root / image_id / "json").read_bytes()
-        except FileNotFoundError:
-            raise NotFound(f"no image {image_id} in {self.root}") from None
+        path = self.root / image_id / "json"
+        with local_faults(path, "read"), suppress(FileNotFoundError):
+            return path.read_bytes()
+        raise NotFound(f"no image {image_id} in {self.root}")
 
     def _layer(self, image_id: ImageId) -> Path:
         path = self.root / image_id / "layer.tar"

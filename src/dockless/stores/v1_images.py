@@ -20,12 +20,11 @@ from dockless.model.documents import Document, Index, Manifest, parse_document
 from dockless.model.errors import DocklessError, InvalidDocument, InvalidReference, NotFound
 from dockless.model.image_id import ImageId
 from dockless.model.media_types import MANIFESTS
-from dockless.model.platform import Platform
+from dockless.model.platform import LINUX_AMD64
 from dockless.model.v1_synthesis import EMPTY_LAYER, V1Made, v1_from_oci
 from dockless.stores.base import Readable, Repositories, V1Image
 from dockless.wire.stream import BytesReader, PayloadSum, Reader, pump, read_document
 
-_USUAL = Platform(os="linux", architecture="amd64")
 _DEEPEST = 4  # indexes in indexes
 _MOST_KNOWN = 32 << 20  # bytes
 _OVERHEAD = 1000  # bytes that an image takes up beside its JSON
@@ -162,7 +161,7 @@ def _manifest(store: Readable, tag: str) -> Manifest:
             return document
         if not isinstance(document, Index) or not document.manifests:
             break
-        usual = [one for one in document.manifests if one.platform and one.platform.satisfies(_USUAL)]
+        usual = [one for one in document.manifests if one.platform and one.platform.satisfies(LINUX_AMD64)]
         images = [one for one in document.manifests if one.media_type in MANIFESTS]
         document = _document(store, (usual or images or document.manifests)[0])
     raise InvalidDocument("no image")

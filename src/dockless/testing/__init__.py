@@ -1,1 +1,1 @@
-"""Shipped for the tests of those who use dockless: a scripted peer that misbehaves, and made-up images."""
+"""Shipped for the tests of those who use dockless: the contract of stores, a peer that misbehaves, made-up images."""

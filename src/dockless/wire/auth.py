@@ -21,7 +21,7 @@ import msgspec
 from dockless.model.errors import InvalidDocument, InvalidReference, Unauthorized
 from dockless.model.printable import printable
 from dockless.model.v1_documents import decode
-from dockless.wire.http import Headers, Request, is_near, origin, without_query
+from dockless.wire.http import Headers, Request, is_listed, is_near, origin, without_query
 
 _KNOWN = {  # registries, and the hosts of the token services that are theirs
     "registry-1.docker.io": "auth.docker.io",
@@ -101,6 +101,16 @@ def chosen(offered: Iterable[Challenge], credential: Credential | None) -> Chall
     return by_scheme.get("bearer") or (by_scheme.get("basic") if credential else None)
 
 
+def pull_scope(repository: str) -> str:
+    """Return the scope of reading from a repository."""
+    return f"repository:{repository}:pull"
+
+
+def push_scope(repository: str) -> str:
+    """Return the scope of writing into a repository."""
+    return f"repository:{repository}:pull,push"
+
+
 def wanted_scopes(stated: str, ours: str) -> tuple[str, ...]:
     """Return the scopes to ask for, at spaces in both: the stated ones first, all actions on a resource in one."""
     actions: dict[str, dict[str, None]] = {}
@@ -147,10 +157,8 @@ def token_request(
 
 
 def _may_see_credential(own: tuple[str, str, int], there: tuple[str, str, int], trusted: frozenset[str]) -> bool:
-    _, host, port = there
-    written = f"[{host}]" if ":" in host else host
-    known = there[0] == "https" and port == 443 and _KNOWN.get(own[1]) == host
-    return there == own or known or bool({written, f"{written}:{port}"} & {one.lower() for one in trusted})
+    is_known = there == ("https", _KNOWN.get(own[1]), 443)
+    return there == own or is_known or is_listed(there, trusted)
 
 
 def _refused(registry: str, problem: str) -> Unauthorized:

@@ -115,6 +115,13 @@ def content_length(headers: Headers) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+def is_listed(place: tuple[str, str, int], hosts: frozenset[str]) -> bool:
+    """Say whether an origin's host is one of `hosts`, with or without a port; an IPv6 address stands in brackets."""
+    _, host, port = place
+    written = f"[{host}]" if ":" in host else host
+    return not {written, f"{written}:{port}"}.isdisjoint(one.lower() for one in hosts)
+
+
 def is_near(host: str) -> bool:
     """Say whether `host`, as it is written, is this machine or its link, where no server elsewhere should send us."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -72,6 +72,11 @@ class DigestSum:
         self._algorithm = algorithm
         self._sum = hashlib.new(algorithm)
 
+    @classmethod
+    def like(cls, digest: str) -> "DigestSum":
+        """Begin one by the algorithm of `digest`."""
+        return cls(digest.partition(":")[0])
+
     def update(self, chunk: memoryview) -> None:
         """Take the next bytes."""
         self._sum.update(chunk)
@@ -118,8 +123,7 @@ class Promise(msgspec.Struct, frozen=True):
 
 def promise_of(wanted: Descriptor) -> Promise:
     """Return what a descriptor promises."""
-    algorithm = wanted.digest.partition(":")[0]
-    return Promise(wanted.digest, wanted.size, wanted.digest, lambda: DigestSum(algorithm))
+    return Promise(wanted.digest, wanted.size, wanted.digest, lambda: DigestSum.like(wanted.digest))
 
 
 class CheckedReader:

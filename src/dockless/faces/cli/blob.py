@@ -14,7 +14,10 @@ from dockless.faces.cli.options import Connection, connects
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where the bytes go; - is standard output.")
 @connects
 def blob(location: str, output: str, **options: Any) -> None:
-    """Fetch one blob, checked: PLACE@DIGEST, or for v1 a layer: v1:REGISTRY/REPOSITORY@ID, the topmost one of a tag."""
+    """Fetch one blob, checked.
+
+    LOCATION is PLACE@DIGEST. Of v1 it is a layer: v1:REGISTRY/REPOSITORY@IMAGE_ID, or the topmost one of a tag.
+    """
     if output == "-" and sys.stdout.isatty():
         raise click.UsageError("a blob is not for a terminal; give -o FILE or a pipe")
     to = Connection(location, options)

@@ -7,7 +7,7 @@ import click
 
 from dockless.faces.cli import show
 from dockless.faces.cli.options import Connection, as_json, connects, connects_both, move, moves
-from dockless.faces.named import location_of, pull_destination
+from dockless.faces.named import pull_destination
 from dockless.model.location import Location
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @as_json
 @connects_both
 def copy(source: str, destination: str, json: bool, **options: Any) -> None:
-    """Copy an image, or anything a manifest describes, from SOURCE to DESTINATION.
+    """Copy an image, or anything a manifest describes.
 
-    Both are places of any kind: a registry, v1:…, oci:…, oci-archive:…, docker-archive:…. All platforms are copied, and
-    digests stay as they are, unless --platform asks for some.
+    SOURCE and DESTINATION are places of any kind; `dockless --help` lists them. All platforms are copied, and digests
+    stay as they are, unless --platform asks for some.
     """
     start = Connection(source, options, side="from")
     end = Connection(destination, options, side="to", show=start.show)
@@ -42,10 +42,11 @@ def copy(source: str, destination: str, json: bool, **options: Any) -> None:
 @as_json
 @connects
 def pull(reference: str, destination: str | None, json: bool, **options: Any) -> None:
-    """Fetch an image with all its layers into DESTINATION: oci:…, oci-archive:… or docker-archive:….
+    """Fetch an image from a registry.
 
-    The default is an OCI layout named like the repository, oci:NAME. From v1:… a DESTINATION without a scheme is a
-    directory laid out as `docker save` first did, with the images as they were pushed.
+    DESTINATION is a layout or an archive; the default is a layout named like the repository, oci:NAME:TAG. From v1:… a
+    DESTINATION without a scheme is a directory laid out as `docker save` first did, with the images as they were
+    pushed.
     """
     start = Connection(reference, options)
     if start.is_v1() and destination is not None and ":" not in destination:
@@ -53,7 +54,7 @@ def pull(reference: str, destination: str | None, json: bool, **options: Any) ->
 
         v1.pull(start, Path(destination), json=json, options=options)
         return
-    end = pull_destination(start.location) if destination is None else location_of(destination)
+    end = pull_destination(start.location, destination)
     with start.show, start.client() as client:
         copied = client.pull(start.location, end, **move(options))
     _print(copied, end, start.show, json=json, dry_run=options["dry_run"])
@@ -66,7 +67,10 @@ def pull(reference: str, destination: str | None, json: bool, **options: Any) ->
 @as_json
 @connects
 def push(source: str, reference: str, json: bool, **options: Any) -> None:
-    """Send an image from SOURCE, a layout or an archive, to a registry."""
+    """Send an image to a registry.
+
+    SOURCE is a layout or an archive.
+    """
     end = Connection(reference, options)
     with end.show, end.client() as client:
         copied = client.push(source, end.location, **move(options))

@@ -18,7 +18,10 @@ from dockless.wire.stream import BytesReader
 
 @click.command()
 def demo() -> None:
-    """Show it at work: an old registry with a small image, a new one to move it to, and the verbs over real HTTP."""
+    """Show it at work, on registries that it brings along.
+
+    An old one with a small image, a new one to move it to, and the verbs over real HTTP.
+    """
     try:
         from dockless.faces.server.app import EmbeddedRegistry
     except ImportError as error:

@@ -1,6 +1,6 @@
 """Verbs about an image: config, history, layers, inspect."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +9,6 @@ from dockless.faces.cli.options import Connection, as_json, connects, one_platfo
 from dockless.model.errors import Unsupported
 from dockless.model.v1_documents import decode
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dockless.ops.image import Image, ImageSummary
 
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
 @as_json
 @connects
 def config(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """Print the image's config, byte for byte as it is stored; with --json laid out and escaped."""
+    """Print the image's config, byte for byte as it is stored.
+
+    With --json it is laid out, and what is not ASCII is escaped.
+    """
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -39,7 +41,10 @@ def config(location: str, platform: str | None, json: bool, **options: Any) -> N
 @as_json
 @connects
 def history(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """List the steps that made the image, newest first: age and command; for v1 with the id of each."""
+    """List the steps that made the image, newest first.
+
+    Each with its date and command, for v1 with its id, too.
+    """
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -61,7 +66,10 @@ def history(location: str, platform: str | None, json: bool, **options: Any) -> 
 @as_json
 @connects
 def layers(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """List the layers, base first: digest, size in bytes and media type; for v1 newest first, with id and checksum."""
+    """List the layers of an image.
+
+    Base first, with digest, size in bytes and media type; for v1 newest first, with id, size and checksum.
+    """
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -86,7 +94,10 @@ def layers(location: str, platform: str | None, json: bool, **options: Any) -> N
 @as_json
 @connects
 def inspect(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """Sum an image up: platforms, sizes, age, what it starts, and its layers with the command that made each."""
+    """Sum an image up.
+
+    Its platforms, sizes and date, what it starts, and its layers with the command that made each.
+    """
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -116,7 +127,7 @@ def _show(location: str, found: "ImageSummary") -> None:
         ("Author", found.author),
         ("Platform", found.platform),
         ("Manifest", found.manifest if found.manifest != found.digest else None),
-        ("Size", f"{show.size(found.size)} in {len(found.layers)} layers"),
+        ("Size", f"{show.size(found.size)} in {show.count(len(found.layers), 'layer')}"),
         ("User", found.user),
         ("Directory", found.workdir),
         ("Entrypoint", " ".join(found.entrypoint or ())),

@@ -125,7 +125,9 @@ def _say(error: DocklessError, *, with_traceback: bool = False) -> None:
     if with_traceback:
         import traceback
 
-        traceback.print_exception(error)
+        for text in traceback.format_exception(error):  # the words of others stand in it as they came
+            for line in text.rstrip("\n").split("\n"):
+                click.echo(printable(line), err=True)
     click.echo(f"error: {printable(str(error))}", err=True)
     if error.hint:
         click.echo(f"try:   {printable(error.hint)}", err=True)

@@ -16,7 +16,10 @@ from dockless.model.v1_documents import decode
 @as_json
 @connects
 def manifest(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """Print the manifest or index, byte for byte as it is stored; with --json laid out and escaped."""
+    """Print the manifest or index, byte for byte as it is stored.
+
+    With --json it is laid out, and what is not ASCII is escaped.
+    """
     to = Connection(location, options)
     with to.client() as client:
         raw = client.manifest(to.location, platform).raw
@@ -31,7 +34,10 @@ def manifest(location: str, platform: str | None, json: bool, **options: Any) ->
 @as_json
 @connects
 def validate(location: str, platform: str | None, fast: bool, jobs: int, json: bool, **options: Any) -> int:
-    """Check every digest, size and diff id that can be reached from LOCATION; exit code 5 when something is wrong."""
+    """Check every digest, size and diff id of an image.
+
+    Of all that can be reached from LOCATION; the exit code is 5 when something is wrong.
+    """
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -57,12 +63,11 @@ def validate(location: str, platform: str | None, fast: bool, jobs: int, json: b
 @as_json
 @connects
 def delete(location: str, json: bool, **options: Any) -> None:
-    """Remove the manifest LOCATION@DIGEST with every tag that names it, or the blob of that digest."""
+    """Remove a manifest with every tag that names it, or a blob.
+
+    LOCATION is PLACE@DIGEST; `dockless untag` removes a tag alone.
+    """
     to = Connection(location, options)
     with to.client() as client:
         found = client.delete(to.location)
-    if json:
-        facts = {"digest": found.digest, "media_type": found.media_type, "size": found.size}
-        show.json({"location": str(to.location)} | facts)
-    else:
-        show.line(found.digest)
+    show.descriptor(str(to.location), found, as_json=json)

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OF = {"": "", "from": " to SOURCE", "to": " to DESTINATION"}
+_FOR = {"": "", "from": " for SOURCE", "to": " for DESTINATION"}
 
 _PATIENCE = (
     click.option(
-        "--connect-timeout", type=click.FloatRange(min=0.01), default=10.0, show_default=True, help="Seconds."
+        "--connect-timeout",
+        type=click.FloatRange(min=0.01),
+        default=10.0,
+        show_default=True,
+        help="Seconds after which a host that does not answer counts as not there.",
     ),
     click.option(
         "--idle-timeout",
@@ -46,7 +50,7 @@ _PATIENCE = (
         count=True,
         expose_value=False,
         callback=lambda context, _, count: context.meta.update({VERBOSE: count}),
-        help="With -vv an error comes with its traceback.",
+        help="Name each blob that is there already; with -vv an error comes with its traceback.",
     ),
 )
 
@@ -183,24 +187,24 @@ def _with(verb: F, options: Iterable[Callable[[F], F]]) -> F:
 
 
 def _tls(side: str) -> list[Callable[[F], F]]:
-    of, dashed = _OF[side], f"--{side}-" if side else "--"
-    plain = f"Speak HTTP{of} without TLS, as loopback hosts get without a TLS option."
+    whose, dashed = _FOR[side], f"--{side}-" if side else "--"
+    plain = f"Speak HTTP without TLS{whose}, as loopback hosts get without an option of TLS."
     return [
         click.option(f"{dashed}plain-http", is_flag=True, help=plain),
-        click.option(f"{dashed}insecure", is_flag=True, help=f"Speak TLS{of} without checking certificates."),
-        click.option(f"{dashed}ca-file", metavar="FILE", help=f"PEM file of authorities to trust{of}, too."),
+        click.option(f"{dashed}insecure", is_flag=True, help=f"Speak TLS without checking certificates{whose}."),
+        click.option(f"{dashed}ca-file", metavar="FILE", help=f"PEM file of authorities to trust{whose}, too."),
     ]
 
 
 def _credentials(side: str) -> list[Callable[[F], F]]:
-    of, dashed = _OF[side], f"--{side}-" if side else "--"
+    whose, dashed = _FOR[side], f"--{side}-" if side else "--"
     user, word = ([], []) if side else (["-u"], ["-p"])
-    visible = f"Password{of}; other users of this machine can see it."
-    trust = "Send credentials to this endpoint of a v1 index, too."
+    visible = f"Password{whose}; other users of this machine can see it."
+    trust = f"Send credentials{whose} to this host, too: an endpoint of a v1 index, a token service."
     return [
-        click.option(*user, f"{dashed}username", metavar="NAME", help=f"User{of or ' for the registry'}."),
+        click.option(*user, f"{dashed}username", metavar="NAME", help=f"User{whose or ' for the registry'}."),
         click.option(*word, f"{dashed}password", metavar="WORD", help=visible),
-        click.option(f"{dashed}password-stdin", is_flag=True, help=f"Read the password{of} from standard input."),
+        click.option(f"{dashed}password-stdin", is_flag=True, help=f"Read the password{whose} from standard input."),
         click.option(f"{dashed}trust-endpoint", metavar="HOST", multiple=True, help=trust),
     ]
 

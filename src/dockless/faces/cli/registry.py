@@ -14,7 +14,10 @@ from dockless.faces.named import parse_registry
 @as_json
 @connects
 def ping(registry: str, json: bool, **options: Any) -> None:
-    """Say which protocols REGISTRY (HOST[:PORT]) speaks, and how it presents itself; v1:HOST asks for v1 alone."""
+    """Say which protocols a registry speaks.
+
+    REGISTRY is HOST[:PORT]; v1:HOST asks for v1 alone.
+    """
     with Connection(parse_registry(registry), options).client() as client:
         found = client.ping(registry)
     if json:
@@ -33,7 +36,10 @@ def ping(registry: str, json: bool, **options: Any) -> None:
 @as_json
 @connects
 def search(registry: str, query: str, json: bool, **options: Any) -> None:
-    """List the repositories of a v1 REGISTRY whose name holds QUERY, all pages."""
+    """List the repositories of a v1 registry.
+
+    Those whose name holds QUERY, all pages; without QUERY all of them.
+    """
     from dockless.faces import v1
 
     to = Connection(parse_registry(registry), options)
@@ -50,7 +56,10 @@ def search(registry: str, query: str, json: bool, **options: Any) -> None:
 @as_json
 @connects
 def catalog(registry: str, json: bool, **options: Any) -> None:
-    """List the repositories of REGISTRY (HOST[:PORT]), all pages; of v1:HOST what a search for everything finds."""
+    """List the repositories of a registry.
+
+    REGISTRY is HOST[:PORT]; of v1:HOST these are what a search for everything finds.
+    """
     with Connection(parse_registry(registry), options).client() as client:
         names = client.catalog(registry)
         if json:

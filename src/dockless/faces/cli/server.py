@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @click.option("--memory", is_flag=True, help="Keep everything in memory, and nothing of it once it ends.")
 @click.option("--read-only", is_flag=True, help="Take nothing in and delete nothing.")
 @click.option(
-    "--max-blob", metavar="MIB", type=click.IntRange(min=1), default=16384, show_default=True, help="For a blob."
+    "--max-blob",
+    metavar="MIB",
+    type=click.IntRange(min=1),
+    default=16384,
+    show_default=True,
+    help="The longest blob that is taken.",
 )
 @click.option("--token", "tokens", is_flag=True, help="v1: demand, beyond the index, the token that the index gave.")
 @click.option(
@@ -41,10 +46,10 @@ def serve(
     basic: str | None,
     tls: tuple[str, str] | None,
 ) -> None:
-    """Serve the OCI layouts below DIRECTORY as a registry to read from and write to.
+    """Serve OCI layouts as a registry to read from and write to.
 
-    DIRECTORY/NAME is the repository NAME, and what is pushed becomes one. v1 is spoken, too, to read the same images.
-    A directory as `dockless pull` leaves one of v1 is served over v1 alone.
+    The layout DIRECTORY/NAME is the repository NAME, and what is pushed becomes one. v1 is spoken, too, to read the
+    same images. A directory of v1 images, as `dockless pull v1:… DIRECTORY` leaves one, is served over v1 alone.
 
     It is meant for this machine: it listens on the loopback unless told otherwise. Ctrl-C ends it.
     """

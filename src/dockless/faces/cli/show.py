@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 import click
 import msgspec
 
+from dockless.model.descriptor import Descriptor
 from dockless.model.events import BlobAdvanced, BlobFinished, BlobMounted, BlobStarted, Event, Notice, Retrying
 from dockless.model.printable import printable
 from dockless.model.v1_documents import V1Config
@@ -80,6 +81,15 @@ def document(raw: bytes, decoded: object | None) -> None:
         click.echo(printable(raw.decode(errors="replace"), limit=None))
     else:
         sys.stdout.buffer.write(raw)
+
+
+def descriptor(location: str, found: Descriptor, *, as_json: bool) -> None:
+    """Print what a location names: its digest, or all of it as JSON."""
+    if as_json:
+        facts = {"digest": found.digest, "media_type": found.media_type, "size": found.size}
+        json({"location": location} | facts)
+    else:
+        line(found.digest)
 
 
 def as_dict(value: object) -> dict[str, object]:

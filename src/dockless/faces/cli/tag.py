@@ -26,6 +26,8 @@ def tags(place: str, long: bool, platform: str | None, json: bool, **options: An
 
         v1.tags(to, long=long, json=json)
         return
+    if platform is not None and not long:
+        raise click.UsageError("--platform is for the long form: add --long")
     with to.client() as client:
         if long:
             _table(client.tag_table(to.location, platform=platform), json=json)
@@ -55,7 +57,7 @@ def _cells(row: "TagRow") -> tuple[str, ...]:
 @as_json
 @connects
 def digest(location: str, platform: str | None, json: bool, **options: Any) -> None:
-    """Print the digest of the manifest that LOCATION names; for v1 the image id."""
+    """Print the digest that LOCATION names; for v1 the image id."""
     to = Connection(location, options)
     if to.is_v1(platform):
         from dockless.faces.cli import v1
@@ -64,11 +66,7 @@ def digest(location: str, platform: str | None, json: bool, **options: Any) -> N
         return
     with to.client() as client:
         found = client.resolve(to.location, platform)
-    if json:
-        facts = {"digest": found.digest, "media_type": found.media_type, "size": found.size}
-        show.json({"location": str(to.location)} | facts)
-    else:
-        show.line(found.digest)
+    show.descriptor(str(to.location), found, as_json=json)
 
 
 @click.command()
@@ -77,7 +75,10 @@ def digest(location: str, platform: str | None, json: bool, **options: Any) -> N
 @as_json
 @connects
 def tag(location: str, names: tuple[str, ...], json: bool, **options: Any) -> None:
-    """Let the tags NEW… of the same place name what LOCATION names; print its digest."""
+    """Let more tags name what LOCATION names.
+
+    NEW… are tags of the same place, in an archive of Docker's references. Prints the digest, for v1 the image id.
+    """
     to = Connection(location, options)
     with to.client() as client:
         found = client.tag(to.location, *names)
@@ -91,7 +92,10 @@ def tag(location: str, names: tuple[str, ...], json: bool, **options: Any) -> No
 @click.argument("location")
 @connects
 def untag(location: str, **options: Any) -> None:
-    """Remove the tag that LOCATION names; what it named and its other tags stay."""
+    """Remove one tag.
+
+    What LOCATION names and its other tags stay.
+    """
     to = Connection(location, options)
     with to.client() as client:
         client.untag(location)  # as it was typed: a tag that is not named is not meant

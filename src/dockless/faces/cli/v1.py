@@ -80,7 +80,7 @@ def inspect(to: Connection, *, json: bool) -> None:
         ("Created", document.created),
         ("Author", document.author),
         ("Platform", "/".join(part for part in (document.os, document.architecture) if part)),
-        ("Size", f"{show.size(summary.size)} in {len(summary.layers)} layers"),
+        ("Size", f"{show.size(summary.size)} in {show.count(len(summary.layers), 'layer')}"),
         *show.starts(starts),
     )
     show.line("Layers, newest first")

@@ -44,7 +44,7 @@ class V1Options(msgspec.Struct, frozen=True):
 
     `tokens`: the registry's routes demand the token that the index gave, and the ping says that it is not standalone.
     `endpoints`: the values of `X-Docker-Endpoints`, one header each, commas allowed; none: the request's own host.
-    `credentials`: name and password that the index wants as Basic; without tokens every route but the ping does.
+    `credentials`: name and password that the index and v2 want as Basic; without tokens every route but the ping does.
     """
 
     tokens: bool = False

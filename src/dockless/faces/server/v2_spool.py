@@ -119,6 +119,7 @@ class Uploads:
         self._most = most
         self._seconds = seconds
         self._open: dict[str, Upload] = {}
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def begin(self, repository: str, algorithm: str) -> Upload:
         """Return a new upload. Raises Refused when there are too many."""
@@ -127,6 +128,8 @@ class Uploads:
             raise Refused("TOOMANYREQUESTS", f"{self._most} uploads are open", headers={"Retry-After": "10"})
         upload = Upload(repository, algorithm, self._directory, self.stopping)
         self._open[upload.id] = upload
+        if self._sweeper is None or self._sweeper.done():
+            self._sweeper = asyncio.create_task(self._sweep())
         return upload
 
     async def find(self, repository: str, upload_id: str) -> Upload:
@@ -150,6 +153,12 @@ class Uploads:
         """Forget every upload; for when the server has ended."""
         for upload in self._open.values():
             upload.close()
+
+    async def _sweep(self) -> None:
+        """Give up what is at rest for too long though nobody asks for anything any more."""
+        while self._open:
+            await asyncio.sleep(self._seconds / 4)
+            await self._expire()
 
     async def _expire(self) -> None:
         since = time.monotonic() - self._seconds

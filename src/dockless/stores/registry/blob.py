@@ -18,6 +18,7 @@ from dockless.model.registry_documents import essence
 from dockless.net.response import Response
 from dockless.net.session import status_fault
 from dockless.stores.healing import HealingBody
+from dockless.wire.auth import pull_scope
 from dockless.wire.http import Request, origin, without_query
 from dockless.wire.v2 import routes
 
@@ -56,7 +57,7 @@ class BlobBody(HealingBody):
 
     def _ask(self, *headers: tuple[str, str]) -> Response | None:
         path = routes.blob(self._repository, self._wanted.digest)
-        scope = f"repository:{self._repository}:pull"
+        scope = pull_scope(self._repository)
         return self._client.ask(Request(path, headers), self._accept, expect=_ANSWERS, scope=scope)
 
     def _accept(self, response: Response) -> Response | None:

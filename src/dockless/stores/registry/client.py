@@ -136,14 +136,16 @@ class RegistryClient:
         pages = {url := self.url + path}
         while True:
             page, following = self.ask(Request(url), read, scope=scope)
-            new = [name for name in dict.fromkeys(page) if name not in seen]
-            seen.update(new)
-            names = list(filter(is_name, new))
-            if len(names) < len(new):
-                self.session.observe(
-                    Notice(f"{self.host} lists {len(new) - len(names)} that cannot be names: left out")
-                )
-            yield from names
+            left_out = 0
+            for name in page:
+                if name not in seen:
+                    seen.add(name)
+                    if is_name(name):
+                        yield name
+                    else:
+                        left_out += 1
+            if left_out:
+                self.session.observe(Notice(f"{self.host} lists {left_out} that cannot be names: left out"))
             if following is None:
                 return
             if following in pages:

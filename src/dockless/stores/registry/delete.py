@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor, describe
 from dockless.model.digest import is_digest
-from dockless.model.documents import Document, Index, Manifest, make_document
+from dockless.model.documents import Document, make_document
 from dockless.model.errors import (
     DocklessError,
     InvalidReference,
@@ -24,9 +24,10 @@ from dockless.model.errors import (
 )
 from dockless.model.events import ignore
 from dockless.model.media_types import DOCUMENTS, OCI_EMPTY, OCI_MANIFEST
+from dockless.net.session import Tries
 from dockless.stores.registry import referrers
 from dockless.stores.registry.documents import document_of, parsed, put_document
-from dockless.stores.registry.push import Tries, head_of, push_blob
+from dockless.stores.registry.push import head_of, push_blob
 from dockless.wire.http import Request
 from dockless.wire.retry import is_transient
 from dockless.wire.stream import BytesReader
@@ -46,7 +47,7 @@ def delete(client: "RegistryClient", repository: str, target: Descriptor) -> Non
         return
     document = document_of(client, repository, target)
     _delete(client, repository, routes.manifest(repository, target.digest))
-    subject = document.subject if isinstance(document, Manifest | Index) else None
+    subject = document.subject if document else None
     if subject is not None and not referrers.has_api(client, repository, subject):
         referrers.remove(client, repository, subject, target.digest)
 

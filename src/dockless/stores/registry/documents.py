@@ -15,7 +15,9 @@ from dockless.model.digest import Digest, is_digest
 from dockless.model.documents import Document, Opaque, parse_document
 from dockless.model.errors import ChecksumMismatch, DocklessError, InvalidDocument, NetworkFault, NotFound, RemoteFault
 from dockless.model.printable import printable
-from dockless.stores.registry.push import Tries, head_of, push_scope
+from dockless.net.session import Tries
+from dockless.stores.registry.push import head_of
+from dockless.wire.auth import pull_scope, push_scope
 from dockless.wire.http import Headers, Request, body_of, without_query
 from dockless.wire.retry import is_transient
 from dockless.wire.stream import DigestSum
@@ -75,11 +77,6 @@ def parsed(descriptor: Descriptor, raw: bytes) -> Document:
         return Opaque(descriptor=descriptor, raw=raw)
 
 
-def pull_scope(repository: str) -> str:
-    """Return the scope of reading from a repository."""
-    return f"repository:{repository}:pull"
-
-
 def _is_named(client: "RegistryClient", repository: str, name: str, wanted: Descriptor) -> bool:
     """Say whether a tag or a digest names a document there; True only where the registry is clear about it."""
     headers, answers = (("Accept", wanted.media_type),), frozenset({200, 404, 405})
@@ -93,7 +90,7 @@ def _is_named(client: "RegistryClient", repository: str, name: str, wanted: Desc
 
 def _digest(raw: bytes, like: str) -> Digest:
     """Return the digest of a document, by the algorithm of the digest that `like` may be."""
-    total = DigestSum(like.partition(":")[0] if is_digest(like) else "sha256")
+    total = DigestSum.like(like) if is_digest(like) else DigestSum()
     total.update(memoryview(raw))
     return Digest(str(total))
 

@@ -4,18 +4,21 @@ Rules:
 * A manifest with a subject that the registry took no note of (`OCI-Subject`) is listed under the fallback tag, unless
   there is an API all the same: Quay has one, and does not say so.
 * One that is there already may not be listed: who pushed it may have been stopped in between. It is looked for again.
+* What is of an unknown type was pushed as a blob. That it is a document shows when it gets a name: it is put then.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import is_digest
-from dockless.model.documents import Document, Index, Manifest
+from dockless.model.documents import Document
 from dockless.model.errors import InvalidReference
 from dockless.model.media_types import DOCUMENTS
 from dockless.stores.registry import referrers
 from dockless.stores.registry.documents import document_of, parsed, put_document
+from dockless.wire.stream import read_document
 
 if TYPE_CHECKING:
     from dockless.stores.registry.client import RegistryClient
@@ -48,10 +51,9 @@ def list_referrers(client: "RegistryClient", repository: str, subject: Descripto
 
 
 def _list(client: "RegistryClient", repository: str, document: Document | None) -> None:
-    if not isinstance(document, Manifest | Index) or document.subject is None:
-        return
-    subject, referrer = document.subject, document.as_referrer(document.subject)
-    if referrer is not None and not referrers.has_api(client, repository, subject):
+    subject = document.subject if document else None
+    referrer = document.as_referrer(subject) if document and subject else None
+    if subject and referrer and not referrers.has_api(client, repository, subject):
         referrers.add(client, repository, subject, referrer)
 
 
@@ -65,12 +67,15 @@ def tag(
     for name in names:
         if is_digest(name) and name != target.digest:
             raise InvalidReference(f"{target.digest} cannot have the tag {name}", hint="A tag is no digest.")
-    if raw is None:
-        _, raw = client.repository(repository).fetch_named(target.digest)
+    is_known = target.media_type in DOCUMENTS
+    store = client.repository(repository)
+    if raw is None and is_known:
+        _, raw = store.fetch_named(target.digest)
         _list(client, repository, parsed(target, raw))
-    waiting = [name for name in names if not is_digest(name)]
+    document = parsed(target, raw or read_document(target, partial(store.fetch, target)))
+    waiting = [name for name in names if not (is_known and is_digest(name))]
     while waiting:
         first, *also = waiting
-        headers = put_document(client, repository, first, parsed(target, raw), also)
+        headers = put_document(client, repository, first, document, also)
         named = ",".join(headers.all("oci-tag") if headers else ())
         waiting = [name for name in also if name not in map(str.strip, named.split(","))]

@@ -9,7 +9,6 @@ Rules:
 * An upload that is given up is cancelled, unless the registry does not answer anyway.
 """
 
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -20,13 +19,14 @@ from msgspec import structs
 from dockless.model.descriptor import Descriptor
 from dockless.model.digest import Digest
 from dockless.model.errors import Denied, DocklessError, NetworkFault, NotFound, RemoteFault, Unauthorized, Unsupported
-from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Observer, Retrying
+from dockless.model.events import BlobAdvanced, BlobFinished, BlobStarted, Observer
 from dockless.net.response import Response
-from dockless.net.session import Session
-from dockless.net.waiting import off_main, pause
+from dockless.net.session import Tries
+from dockless.net.waiting import off_main
+from dockless.wire.auth import pull_scope, push_scope
 from dockless.wire.http import Body, Headers, Request
-from dockless.wire.retry import is_transient, pause_before_retry
-from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, Source, promise_of, pump
+from dockless.wire.retry import is_transient
+from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, Source, promise_of, read_document
 from dockless.wire.v2 import routes
 from dockless.wire.v2.upload import CHUNK, SMALL, Kind, Step, Upload
 
@@ -81,7 +81,7 @@ def mount(client: "RegistryClient", repository: str, wanted: Descriptor, from_re
     query = {"mount": str(wanted.digest)}
     if from_repository is not None:
         query["from_"] = from_repository
-        scope += f" repository:{from_repository}:pull"
+        scope += f" {pull_scope(from_repository)}"
     begin = Step(Kind.BEGIN, Request(routes.uploads(repository, **query), method="POST"))
     upload = Upload(client.url, repository)
     try:
@@ -94,49 +94,16 @@ def mount(client: "RegistryClient", repository: str, wanted: Descriptor, from_re
     return status == 201
 
 
-def push_scope(repository: str) -> str:
-    """Return the scope of writing into a repository."""
-    return f"repository:{repository}:pull,push"
-
-
 def head_of(response: Response) -> tuple[str, int, Headers]:
     """Return where an answer came from, its status and its headers, and close it."""
     with closing(response):
         return response.request.url, response.status, response.headers
 
 
-class Tries:
-    """Counts how often something was tried since it last got on."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._tried = 0
-
-    def anew(self) -> None:
-        """Count from the beginning."""
-        self._tried = 0
-
-    def after(self, fault: DocklessError) -> None:
-        """Wait until another try is due. Raises `fault` when that was the last one."""
-        self._tried += 1
-        policy = self._session.settings.retry
-        wait = policy.first_pause if self._tried < policy.attempts else None
-        if is_transient(fault):
-            chance = random.random()  # noqa: S311 - jitter
-            # No time has passed: a blob that was on its way for an hour is no reason to give up.
-            wait = pause_before_retry(policy, [fault], tried=self._tried, elapsed=0.0, chance=chance)
-        if wait is None:
-            raise fault
-        self._session.observe(Retrying(str(fault), wait))
-        pause(wait)
-
-
 def _read(expected: Descriptor, source: Source) -> Source:
     """Read what is small once, however often it is sent."""
-    content = bytearray()
-    with closing(CheckedReader(promise_of(expected), source)) as reader:
-        pump(reader, content.extend)
-    return lambda offset: BytesReader(memoryview(content), offset)
+    content = read_document(expected, source)
+    return lambda offset: BytesReader(content, offset)
 
 
 class _Giving(Protocol):
@@ -204,7 +171,7 @@ class _Content:
         self._promise = promise_of(expected)
         self._source = source
         self._advanced = advanced
-        self._sum = DigestSum(expected.digest.partition(":")[0])
+        self._sum = DigestSum.like(expected.digest)
         self._marks = [(0, self._sum)]
         self._reader: CheckedReader | None = None
         self._rest = _END

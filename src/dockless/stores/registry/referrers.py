@@ -31,7 +31,8 @@ from dockless.model.media_types import OCI_INDEX
 from dockless.model.referrers import fallback_tag, with_referrer, without_referrers
 from dockless.net.response import Response
 from dockless.net.waiting import pause
-from dockless.stores.registry.documents import parsed, pull_scope, put_document
+from dockless.stores.registry.documents import parsed, put_document
+from dockless.wire.auth import pull_scope
 from dockless.wire.http import Request, without_query
 from dockless.wire.v2 import routes
 from dockless.wire.v2.links import next_page
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from dockless.stores.registry.client import RegistryClient
 
 _MOST_PAGES = 1000
+_MOST_REFERRERS = 20_000
 _MOST_WRITES = 8
 
 _NO_API = frozenset({400, 404, 405})
@@ -61,6 +63,8 @@ def predecessors(
             if one.digest not in seen:
                 seen.add(one.digest)
                 yield one
+        if len(seen) > _MOST_REFERRERS:
+            raise InvalidDocument(f"{client.host}/{repository}: the list of referrers of {of.digest} has no end")
 
 
 def has_api(client: "RegistryClient", repository: str, of: Descriptor) -> bool:

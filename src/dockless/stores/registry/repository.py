@@ -22,7 +22,7 @@ from dockless.model.digest import Digest, is_digest, parse_digest
 from dockless.model.documents import LONGEST_DOCUMENT, parse_document
 from dockless.model.errors import ChecksumMismatch, InvalidReference, NotFound
 from dockless.model.events import Observer, ignore
-from dockless.model.media_types import ACCEPT, DOCUMENTS, SCHEMA1
+from dockless.model.media_types import ACCEPT, DOCUMENTS, OCTETS, SCHEMA1
 from dockless.model.printable import printable
 from dockless.model.reference import is_tag
 from dockless.model.registry_documents import document_type, essence, tag_list
@@ -32,8 +32,9 @@ from dockless.net.session import OK, status_fault
 from dockless.stores.base import Readable
 from dockless.stores.registry import delete, manifests, push, referrers
 from dockless.stores.registry.blob import BlobBody
+from dockless.wire.auth import pull_scope
 from dockless.wire.http import Request, content_length, origin, without_query
-from dockless.wire.stream import BytesReader, CheckedReader, DigestSum, Reader, Source, promise_of, pump
+from dockless.wire.stream import BytesReader, DigestSum, Reader, Source, pump, read_document
 from dockless.wire.v2 import routes
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ T = TypeVar("T")
 
 _ACCEPT = ("Accept", ", ".join(ACCEPT))
 _NO_HEAD = frozenset({400, 405, 501})  # a HEAD that is refused with these may be a GET that is not
-_OCTETS = "application/octet-stream"
 _MOST_ABSENT = 1000
 _DAMAGED = "The registry, or what is in front of it, answered with another document."
 
@@ -59,7 +59,7 @@ class Repository:
         self.client = client
         self.name = name
         self._observe = observe
-        self._pull = f"repository:{name}:pull"
+        self._pull = pull_scope(name)
         self._absent: set[str] = set()  # paths of content, until it is pushed
         self._pushed: tuple[Digest, bytes] | None = None  # the last manifest
 
@@ -76,7 +76,7 @@ class Repository:
             what = without_query(response.request.url)
             raw = _document(response)
             media_type = document_type(response.headers.first("content-type"), raw, what)
-            total = DigestSum(name.partition(":")[0] if is_digest(name) else "sha256")
+            total = DigestSum.like(name) if is_digest(name) else DigestSum()
             total.update(memoryview(signed_part(raw) if media_type in SCHEMA1 else raw))
             if is_digest(name) and str(total) != name:
                 raise ChecksumMismatch(f"{what} is not what was asked for: {total} came", hint=_DAMAGED)
@@ -112,7 +112,7 @@ class Repository:
         size = self._head(request, _length)
         if size is None:
             size = self._ask(structs.replace(request, method="GET"), _counted)
-        return Descriptor(_OCTETS, digest, size)
+        return Descriptor(OCTETS, digest, size)
 
     def _ask(self, request: Request, read: Callable[[Response], T], expect: frozenset[int] = OK) -> T:
         return self.client.ask(request, read, expect=expect, scope=self._pull)
@@ -151,12 +151,9 @@ class Repository:
         if expected.media_type not in DOCUMENTS:
             push.push_blob(self.client, self.name, expected, source, self._observe)
             return
-        content = bytearray()
-        with closing(CheckedReader(promise_of(expected), source)) as reader:
-            pump(reader, content.extend)
-        raw = bytes(content)
+        raw = read_document(expected, source)
         manifests.push_manifest(self.client, self.name, expected, raw)
-        self._pushed = (expected.digest, raw) if len(raw) <= LONGEST_DOCUMENT else None
+        self._pushed = expected.digest, raw
 
     def ingest(self, media_type: str, reader: Reader) -> Descriptor:
         """Take in what `reader` gives, and return its descriptor. Closes nothing."""

@@ -24,17 +24,14 @@ from dockless.model.errors import (
     ChecksumMismatch,
     CopyFault,
     DocklessError,
-    InvalidReference,
     NotFound,
     Unsupported,
 )
 from dockless.model.events import BlobFinished, Observer, ignore
 from dockless.model.image_id import ImageId
 from dockless.model.media_types import CONFIGS, DOCUMENTS, INDEXES
-from dockless.model.printable import printable
-from dockless.model.reference import is_tag
 from dockless.model.v1_synthesis import EMPTY_LAYER, V1Made, v1_from_oci
-from dockless.stores.v1.registry import V1Index, V1Repository
+from dockless.stores.v1.registry import V1Index, V1Repository, require_tag
 from dockless.wire.http import Body, body_of
 from dockless.wire.stream import BytesReader, CheckedReader, PayloadSum, Reader, Source, promise_of, read_document
 from dockless.wire.v1 import routes
@@ -105,13 +102,9 @@ class V1Upload:
 
     def tag(self, target: Descriptor, name: str) -> None:
         """Let a tag name an image that was sent. Raises NotFound, and InvalidReference for what v1 would garble."""
-        if not is_tag(name):
-            raise InvalidReference(
-                f"not a tag: {printable(name, 160)!r}", hint="Tags are letters, digits, dots, dashes and underscores."
-            )
+        require_tag(name)
         sent = self._sent[self._known(target.digest).digest]
-        newest = msgspec.json.encode(sent.images[-1][0])
-        sent.repository.put(routes.tag(self._name, name), body_of(newest), (JSON,))
+        sent.repository.tag(name, sent.images[-1][0])
         self._index.end_push(sent.repository, image_list(sent.images))
         self._names[name] = target
 

@@ -74,6 +74,10 @@ class V1Repository:
             self._connections.rotate()
         return LayerBody(self._connections, image, offset)
 
+    def tag(self, tag: str, image_id: ImageId) -> None:
+        """Let a tag, which has been checked, name an image that is there. Raises NotFound."""
+        self.put(routes.tag(self.name, tag), body_of(msgspec.json.encode(image_id)), (JSON,))
+
     def put(self, path: str, body: Body, headers: tuple[tuple[str, str], ...], expect: frozenset[int] = OK) -> int:
         """Send `body` to the first endpoint that takes it; return its status, one of `expect`."""
         requests = [
@@ -155,9 +159,8 @@ class V1Index:
 
     def tag(self, repository: str, tag: str, image_id: ImageId) -> None:
         """Let a tag name an image that is there. Raises NotFound, and InvalidReference for what v1 would garble."""
-        _require_tag(tag)
-        opened = self.begin_push(repository, image_list([(image_id, None)]))
-        opened.put(routes.tag(repository, tag), body_of(msgspec.json.encode(image_id)), (JSON,))
+        require_tag(tag)
+        self.begin_push(repository, image_list([(image_id, None)])).tag(tag, image_id)
 
     def untag(self, repository: str, tag: str) -> None:
         """Remove a tag; the images stay. Raises NotFound."""
@@ -208,7 +211,8 @@ def _require_name(name: str) -> None:
         raise InvalidReference(problem, hint="Names look like NAME or NAMESPACE/NAME.")
 
 
-def _require_tag(tag: str) -> None:
+def require_tag(tag: str) -> None:
+    """Raise InvalidReference for what v1 would garble in a tag's place."""
     if not is_tag(tag):
         raise InvalidReference(
             f"not a tag: {printable(tag, 160)!r}", hint="Tags are letters, digits, dots, dashes and underscores."

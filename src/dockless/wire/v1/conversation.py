@@ -16,7 +16,7 @@ import msgspec
 from dockless.model.digest import is_digest
 from dockless.model.errors import InvalidDocument
 from dockless.model.reference import is_registry
-from dockless.wire.http import Headers, origin
+from dockless.wire.http import Headers, is_listed, origin
 
 _MOST_ENDPOINTS = 64
 _TOKEN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
@@ -68,13 +68,12 @@ def may_see_credentials(index: str, endpoint: str, allowed: frozenset[str]) -> b
     `allowed` holds hosts, with or without a port, that the caller trusts; an IPv6 address stands in brackets.
     """
     scheme, host, _ = origin(index)
-    there, endpoint_host, port = origin(endpoint)
-    if scheme == "https" and there != "https":
+    there = origin(endpoint)
+    if scheme == "https" and there[0] != "https":
         return False
-    written = f"[{endpoint_host}]" if ":" in endpoint_host else endpoint_host
-    if endpoint_host == host or {written, f"{written}:{port}"} & {one.lower() for one in allowed}:
+    if there[1] == host or is_listed(there, allowed):
         return True
-    return scheme == "https" and host == "index.docker.io" and _HUB.fullmatch(endpoint_host) is not None
+    return scheme == "https" and host == "index.docker.io" and _HUB.fullmatch(there[1]) is not None
 
 
 def ping(headers: Headers) -> Ping:
