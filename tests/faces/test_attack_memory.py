@@ -68,7 +68,7 @@ def peer() -> Iterator[Peer]:
 
 
 def many_large(peer: Peer) -> None:
-    """An index of images that are each as large as they may be, layers with large annotations; each has a tag, too."""
+    """An index of images that are each as large as they may be, layers with large annotations."""
     config = serve(peer, b"{}", OCI_CONFIG)
     serve(peer, b"a layer", OCI_LAYER)
     layer = json.dumps(described(b"a layer", OCI_LAYER, annotations={"note": "x" * 7500}), separators=(",", ":"))
@@ -86,18 +86,13 @@ def many_large(peer: Peer) -> None:
         images.append(described(large(number), OCI_MANIFEST))
         digest = str(images[-1]["digest"])
         for method in ("GET", "HEAD"):
-            for name in (digest, f"tag{number}"):
-                peer.on(f"/v2/a/manifests/{name}", give(number, digest), method=method)
-    peer.on("/v2/a/tags/list", Reply(body=json.dumps({"tags": [f"tag{n}" for n in range(_LARGE)]}).encode()))
+            peer.on(f"/v2/a/manifests/{digest}", give(number, digest), method=method)
     serve(peer, document(OCI_INDEX, manifests=images), OCI_INDEX, "1")
 
 
-@pytest.mark.parametrize("verb", ["validate", "copy", "tags -l"])
-def test_many_large_manifests_are_not_held_all_at_once(peer: Peer, tmp_path: Path, verb: str) -> None:
+def test_many_large_manifests_are_not_held_all_at_once(peer: Peer) -> None:
     many_large(peer)
-    place = f"{peer.host}/a" if verb == "tags -l" else f"{peer.host}/a:1"
-    more = [f"oci:{tmp_path}/x"] if verb == "copy" else []
-    most, told = peak(*verb.split(), place, *more)
+    most, told = peak("validate", f"{peer.host}/a:1")
     assert sum(one.method == "GET" for one in peer.requests) > _LARGE
     assert most < MOST_OF_LARGE, told
 
@@ -129,18 +124,16 @@ def test_a_config_of_many_values(peer: Peer, body: str, verb: str) -> None:
 @pytest.mark.parametrize("verb", ["tags", "catalog", "tags --json"])
 @pytest.mark.parametrize("many", [1_000_000, 350_000])
 def test_a_list_of_many_names(peer: Peer, verb: str, many: int) -> None:
+    path, field = ("/v2/_catalog", "repositories") if verb == "catalog" else ("/v2/a/tags/list", "tags")
     pages = iter(range(1000))
 
     def page(_: Received) -> Reply:
         first = next(pages) * many
         names = ",".join(f'"{number:x}"' for number in range(first, first + many))
-        link = ("Link", f'</next{first}>; rel="next"')
-        return Reply(body=f'{{"tags":[{names}],"repositories":[{names}]}}'.encode()[: 9 << 20], headers=(link,))
+        link = ("Link", f'<{path}?page={first}>; rel="next"')
+        return Reply(body=f'{{"{field}":[{names}]}}'.encode(), headers=(link,))
 
-    peer.on("/v2/a/tags/list", page)
-    peer.on("/v2/_catalog", page)
-    words = verb.split()
-    place = peer.host if verb == "catalog" else f"{peer.host}/a"
-    most, told = peak(*words, place)
+    peer.on(path, page)
+    most, told = peak(*verb.split(), peer.host if verb == "catalog" else f"{peer.host}/a")
     assert "error" in told
     assert most < MOST, told

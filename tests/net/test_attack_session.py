@@ -77,17 +77,23 @@ def test_a_cookie_that_is_set_anew_takes_no_more_room() -> None:
     assert cookies.matching("http://a.example/") == ["a=4999"]
 
 
-@pytest.mark.parametrize("url", ["http://b.example.com/", "http://example.com/", "http://below.a.example.com/"])
-def test_a_cookie_stays_at_the_host_that_set_it(url: str) -> None:
+@pytest.mark.parametrize(
+    ("domain", "origin", "reached"),
+    [
+        ("docker.io", "index.docker.io", True),
+        ("registry.example.co.uk", "a.registry.example.co.uk", True),
+        (".example.co.uk", "a.example.co.uk", True),
+        ("com", "a.com", False),
+        (".com", "a.com", False),
+        ("co.uk", "a.co.uk", False),
+        (".CO.UK", "a.co.uk", False),
+    ],
+)
+def test_a_cookie_reaches_others_of_its_domain_and_no_stranger(domain: str, origin: str, reached: bool) -> None:
     cookies = Cookies()
-    cookies.keep(Headers([("Set-Cookie", "a=1; Domain=example.com; Path=/")]), "http://a.example.com/")
-    assert cookies.matching(url) == []
-
-
-def test_a_cookie_for_half_the_world_reaches_nobody_else() -> None:
-    cookies = Cookies()
-    cookies.keep(Headers([("Set-Cookie", "a=1; Domain=com; Path=/")]), "http://a.example.com/")
-    assert cookies.matching("http://other.com/") == []
+    cookies.keep(Headers([("Set-Cookie", f"a=1; Domain={domain}; Path=/")]), f"https://{origin}/")
+    assert cookies.matching(f"https://other.{domain.strip('.').lower()}/") == (["a=1"] if reached else [])
+    assert cookies.matching("https://elsewhere.example/") == []
 
 
 @pytest.mark.parametrize("cookie", ["a=\xe9", "a=\x1b[5m", "a=\x9b"])

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from dockless.model.descriptor import Descriptor
 from dockless.model.documents import make_document
-from dockless.model.errors import CopyFault, DocklessError, SizeMismatch
+from dockless.model.errors import CopyFault, DocklessError, InvalidDocument, SizeMismatch
 from dockless.model.media_types import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
+from dockless.model.v1_documents import decode
 from dockless.ops.contents import Contents
 from dockless.ops.copy import CopyOptions, copy
 from dockless.ops.validate import validate
@@ -86,3 +88,16 @@ def test_a_document_that_is_known_is_compared_with_the_next_size_too() -> None:
     contents.document(image)
     with pytest.raises(SizeMismatch):
         contents.document(structs.replace(image, size=image.size - 1))
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "1,1", '"a","b"', "[[[[]]]]"])
+def test_a_document_of_more_values_than_are_ever_meant(value: str) -> None:
+    many = ",".join([value] * 400_000).encode()
+    with pytest.raises(InvalidDocument, match="values"):
+        decode(b"[" + many + b"]", Any, "a document")
+
+
+def test_a_document_of_as_many_values_as_a_large_index() -> None:
+    entry = {"mediaType": OCI_MANIFEST, "digest": EMPTY.digest, "size": 1, "platform": {"os": "a", "architecture": "b"}}
+    raw = json.dumps([{**entry, "annotations": {str(number): "" for number in range(8)}}] * 10_000).encode()
+    assert len(decode(raw, list[Descriptor], "an index")) == 10_000

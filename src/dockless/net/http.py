@@ -9,6 +9,7 @@ Rules:
 * A connection from the pool that the server closed meanwhile costs one silent repeat, on a connection of its own.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +30,7 @@ from dockless.model.errors import InvalidReference, LocalFault, NetworkFault
 from dockless.net.response import Response, unreachable
 from dockless.net.settings import Settings
 from dockless.net.waiting import check, leave, off_main
-from dockless.wire.http import Headers, Request, origin, parse_url, without_query
+from dockless.wire.http import Headers, Request, parse_url, without_query
 from dockless.wire.proxy import proxy_for
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 _END = memoryview(b"")
 _POOLED = 32  # idle connections kept for each host
 _LONGEST_COOKIE = 4096  # bytes, with its attributes (RFC 6265, 6.1)
-_MOST_COOKIES = 50  # of a host
+_MOST_COOKIES = 100
+_DOMAIN = re.compile(r";\s*domain\s*=\s*([^;\s]*)", re.IGNORECASE)
+_SHARED = frozenset({"ac", "co", "com", "edu", "gov", "int", "mil", "net", "org"})
 
 
 class _Streamed(Response):
@@ -152,29 +155,39 @@ class PooledTransport:
 
 
 class Cookies:
-    """The cookies that servers set (RFC 6265), each for its host alone. Safe to share between threads.
+    """The cookies that servers set, each kept for the hosts it belongs to (RFC 6265). Safe to share between threads.
 
-    A `Domain` widens nothing: the client would take `com` for one, and one registry's cookie is not for the next.
-    Cookies that cannot be sent back, or are too long, are left; a host that sets too many begins anew.
+    One for a `Domain` that strangers share (`com`, `co.uk`) is left. So are those that cannot be sent back or are too
+    long, and all that come when there are too many.
     """
 
     def __init__(self) -> None:
-        self._stores: dict[str, CookieStore] = {}
+        self._store = CookieStore()
 
     def keep(self, headers: Headers, url: str) -> None:
         """Take the cookies of an answer from `url`; what is not a cookie, or another host's, is left."""
         for cookie in headers.all("set-cookie"):
-            store = self._stores.setdefault(origin(url)[1], CookieStore())
-            with suppress(ValueError):
-                if len(cookie) <= _LONGEST_COOKIE and cookie.isascii() and cookie.isprintable():
-                    store.insert(cookie, url)
-            if len(store.get_all_any()) > _MOST_COOKIES:
-                store.clear()
+            if len(cookie) > _LONGEST_COOKIE or not cookie.isascii() or not cookie.isprintable() or _is_wide(cookie):
+                continue
+            if len(self._store.get_all_any()) < _MOST_COOKIES:
+                with suppress(ValueError):
+                    self._store.insert(cookie, url)
 
     def matching(self, url: str) -> list[str]:
         """Return the cookies that a request to `url` carries, `name=value` each."""
-        store = self._stores.get(origin(url)[1])
-        return [cookie.stripped() for cookie in store.matches(url)] if store else []
+        try:
+            return [cookie.stripped() for cookie in self._store.matches(url)]
+        except ValueError:  # not a host that could have set one
+            return []
+
+
+def _is_wide(cookie: str) -> bool:
+    """Say whether a cookie is for all below a top-level domain, or one like `co.uk` (the rule of http.cookiejar)."""
+    for domain in _DOMAIN.findall(cookie):
+        labels = domain.lower().strip(".").split(".")
+        if len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SHARED):
+            return True
+    return False
 
 
 def _headers(sent: HeaderMap) -> Headers:

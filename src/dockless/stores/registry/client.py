@@ -5,7 +5,7 @@ Rules:
   there is not answered.
 * A challenge of the registry's own is answered once; the body's source is then opened anew.
 * The tries of a request are counted in `Session.first_of`, those of its token with them.
-* A list stays at the registry's origin, and has an end: no page twice, at most 10,000 of them and 500,000 names.
+* A list stays at the registry's origin, and has an end: no page twice, at most 10,000 of them and 200,000 names.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _HUB = "registry-1.docker.io"
 _MOST_PAGES = 10_000
-_MOST_NAMES = 500_000
+_MOST_NAMES = 200_000
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -138,6 +138,8 @@ class RegistryClient:
             page, following = self.ask(Request(url), read, scope=scope)
             left_out = 0
             for name in page:
+                if len(seen) > _MOST_NAMES:
+                    raise InvalidDocument(f"{without_query(url)}: a list of more than {_MOST_NAMES} names has no end")
                 if name not in seen:
                     seen.add(name)
                     if is_name(name):
@@ -150,8 +152,8 @@ class RegistryClient:
                 return
             if following in pages:
                 raise RemoteFault(f"{without_query(url)}: the pages go in a circle")
-            if len(pages) == _MOST_PAGES or len(seen) > _MOST_NAMES:
-                raise InvalidDocument(f"{without_query(url)}: a list of more than {len(seen)} names has no end")
+            if len(pages) == _MOST_PAGES:
+                raise InvalidDocument(f"{without_query(url)}: a list of more than {_MOST_PAGES} pages has no end")
             pages.add(url := following)
 
     def repository(self, name: str, observe: Observer = ignore) -> Repository:
