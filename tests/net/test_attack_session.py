@@ -57,6 +57,10 @@ def test_a_switch_of_protocols_is_no_answer_before_the_answer(session: Session, 
         session.exchange(put(peer))
 
 
+def test_what_is_no_url_gets_no_cookie() -> None:
+    assert Cookies().matching("elsewhere") == []
+
+
 def test_cookies_without_end_are_not_kept_without_end() -> None:
     cookies = Cookies()
     for page in range(50):

@@ -138,7 +138,7 @@ class RegistryClient:
             page, following = self.ask(Request(url), read, scope=scope)
             left_out = 0
             for name in page:
-                if len(seen) > _MOST_NAMES:
+                if len(seen) >= _MOST_NAMES:
                     raise InvalidDocument(f"{without_query(url)}: a list of more than {_MOST_NAMES} names has no end")
                 if name not in seen:
                     seen.add(name)
