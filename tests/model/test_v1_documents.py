@@ -267,3 +267,9 @@ def test_an_error_s_words_are_told_harmlessly(body: bytes, words: str) -> None:
 @documents
 def test_a_body_that_is_no_error_document_says_nothing(raw: bytes) -> None:
     assert error_words(raw) == ""
+
+
+def test_more_values_than_are_ever_meant_are_refused_unread() -> None:
+    assert len(decode(b"[" + b"{}," * 100_000 + b"{}]", list[dict[str, str]], "the thing")) == 100_001
+    with pytest.raises(InvalidDocument, match="the thing holds more than 400000 values"):
+        decode(b"[" + b"{}," * 200_000 + b"{}]", list[dict[str, str]], "the thing")
